@@ -1,0 +1,1 @@
+"""The neighbourhood folder: the one file contract between planners, benchmarks, tests and the service."""

@@ -1,0 +1,110 @@
+"""plan.json and what stands beside it: certificate.json, plan.csv and plan.geojson, all or nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from api.neighbourhoods.model import Neighbourhood
+
+Json = dict[str, Any]
+CERTIFICATE = "certificate.json"
+
+
+def write_plan(out: Path, neighbourhood: Neighbourhood, plan: Json, certificate: Json) -> list[Path]:
+    """
+    Write a plan and its companions beside it, each file replaced in one move; returns what was written.
+
+    The companions have fixed names, so one folder holds one plan.
+    """
+    files = {
+        out.with_name(CERTIFICATE): orjson.dumps(certificate, option=orjson.OPT_INDENT_2),
+        out.with_name("plan.csv"): _rows(plan).encode(),
+        out.with_name("plan.geojson"): orjson.dumps(_features(neighbourhood, plan)),
+        out: orjson.dumps(plan, option=orjson.OPT_INDENT_2),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = [(path, _staged(path, content)) for path, content in files.items()]
+    for path, temporary in staged:
+        temporary.replace(path)
+    return list(files)
+
+
+def _staged(path: Path, content: bytes) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    return temporary
+
+
+def _rows(plan: Json) -> str:
+    """One row a demand: where it goes, or why it goes nowhere in words."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["demand", "facility", "bay_group", "walk_m", "days_left_out", "reason", "text"])
+    for row in plan["assignments"]:
+        days = " ".join(row["days_left_out"])
+        writer.writerow([row["demand"], row["facility"], row["bay_group"], row["walk_m"], days, "", ""])
+    for row in plan["unserved"]:
+        writer.writerow([row["demand"], "", "", "", "", row["reason"], "; ".join(map(option_text, row["options"])) or NOTHING])
+    return buffer.getvalue()
+
+
+NOTHING = "no facility can be reached on foot"
+_WORDS = {
+    "too_far": "beyond the walking limit",
+    "no_day": "no day of the term is asked for",
+    "no_window": "its hours do not cover the stay",
+    "no_suitable_bay": "no bay that fits the car and its needs",
+    "rejected": "rejected by a reviewer",
+    "no_value": "the walk outweighs what a bay is worth",
+}
+
+
+def option_text(option: Json) -> str:
+    """Say why one option failed, in words with numbers."""
+    where = f"{option['facility']} ({option['bay_group']}) {option['walk_m']} m"
+    if option["why"] != "full":
+        return f"{where}: {_WORDS[option['why']]}"
+    if option["short_m"] == 0:
+        return f"{where}: full; tied, lost in the draw or within the gap of the plan"
+    return f"{where}: full; {option['short_m']} m of value short"
+
+
+def _features(neighbourhood: Neighbourhood, plan: Json) -> Json:
+    """Lines from homes to the bays they were given, and points of homes that go without."""
+    homes = {
+        identity: (lon, lat) for identity, lon, lat in neighbourhood.homes.select("id", "lon", "lat").iter_rows()
+    }
+    home_of = dict(neighbourhood.demands.select("id", "home").iter_rows())
+    doors = {facility.id: _door(facility.entrances, facility.geometry) for facility in neighbourhood.facilities}
+    features = []
+    for row in plan["assignments"]:
+        line = [homes[home_of[row["demand"]]], doors[row["facility"]]]
+        features.append(_feature({"type": "LineString", "coordinates": line}, {**row, "home": home_of[row["demand"]]}))
+    for row in plan["unserved"]:
+        place = homes[home_of[row["demand"]]]
+        properties = {"demand": row["demand"], "home": home_of[row["demand"]], "reason": row["reason"]}
+        features.append(_feature({"type": "Point", "coordinates": place}, properties))
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _door(entrances: tuple[tuple[float, float], ...], geometry: BaseGeometry) -> tuple[float, float]:
+    if entrances:
+        return entrances[0]
+    point = shapely.point_on_surface(geometry)
+    return float(point.x), float(point.y)
+
+
+def _feature(geometry: Json, properties: Json) -> Json:
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
