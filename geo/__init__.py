@@ -1,0 +1,1 @@
+"""The map: OpenStreetMap in, walking distances, kerb bays and base maps out."""
