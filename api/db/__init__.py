@@ -1,0 +1,1 @@
+"""The database: where it runs, what it holds, how it changes."""

@@ -1,0 +1,1 @@
+"""Facilities: what is shared, where and when."""

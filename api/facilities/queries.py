@@ -1,0 +1,67 @@
+"""What the service asks the database about facilities."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, func, select
+
+from api.db import tables
+from api.errors import ApiError
+
+_f = tables.facilities
+
+
+class FacilityNotFound(ApiError):
+    """No facility of this id."""
+
+
+def get_facility_row(connection: Connection, facility_id: int) -> Row[Any]:
+    """Return a facility with its neighbourhood's zone, country and term; raise FacilityNotFound without one."""
+    n = tables.neighbourhoods
+    query = (
+        select(
+            _f.c.id, _f.c.code, _f.c.neighbourhood_id, n.c.slug, n.c.timezone, n.c.country, n.c.term_from, n.c.term_to
+        )
+        .join(n, n.c.id == _f.c.neighbourhood_id)
+        .where(_f.c.id == facility_id)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise FacilityNotFound("no such facility")
+    return cast("Row[Any]", row)
+
+
+def facility_ids(connection: Connection, owner: int) -> dict[str, int]:
+    """Return the ids of a neighbourhood's facilities by code."""
+    rows = connection.execute(select(_f.c.code, _f.c.id).where(_f.c.neighbourhood_id == owner))
+    return {row.code: row.id for row in rows}
+
+
+def calendar_overrides(connection: Connection, owner: int) -> dict[Any, str]:
+    """Return the days a neighbourhood has its own word on."""
+    t = tables.calendar_days
+    rows = connection.execute(select(t.c.date, t.c.kind).where(t.c.neighbourhood_id == owner))
+    return {row.date: row.kind for row in rows}
+
+
+def find_newest_plan_id(connection: Connection, owner: int) -> int | None:
+    """Return the newest plan of a neighbourhood."""
+    newest: int | None = connection.scalar(
+        select(func.max(tables.plans.c.id)).where(tables.plans.c.neighbourhood_id == owner)
+    )
+    return newest
+
+
+def planned_stays(connection: Connection, *, plan_id: int, facility_id: int) -> list[Row[Any]]:
+    """Return who a plan puts into a facility, as counts of equal stays by bay group."""
+    a, d, g = tables.assignments, tables.demands, tables.bay_groups
+    pattern = (g.c.code, d.c.days, d.c.arrive_min, d.c.leave_min, d.c.stay_through, a.c.days_left_out)
+    query = (
+        select(*pattern, func.count().label("cars"))
+        .join(d, d.c.id == a.c.demand_id)
+        .join(g, g.c.id == a.c.bay_group_id)
+        .where(a.c.plan_id == plan_id, g.c.facility_id == facility_id)
+        .group_by(*pattern)
+    )
+    return list(connection.execute(query))

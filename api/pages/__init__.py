@@ -1,0 +1,1 @@
+"""What people see: one page a neighbourhood, with a map, a list and the numbers."""

@@ -1,0 +1,74 @@
+"""Running the service on this machine, from the start of its database to a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+
+import typer
+import uvicorn
+from sqlalchemy import Engine
+
+from api.app import create_app
+from api.db.connection import open_database
+from api.errors import ApiError
+from api.settings import Settings
+
+_PORTS_TRIED = 20
+
+
+class NoPort(ApiError):
+    """Nothing to listen on."""
+
+
+def serve(settings: Settings) -> None:
+    """Open the database, serve until Ctrl-C, and leave everything as it should be."""
+    with open_database(settings) as engine:
+        serve_on(settings, engine)
+
+
+def serve_on(settings: Settings, engine: Engine) -> None:
+    """
+    Serve on a database that is open; say where.
+
+    Raises
+    ------
+    NoPort
+        No port near the wanted one is free, or the address is not this machine's.
+    """
+    app = create_app(settings, engine)
+    with listening_socket(settings.host, settings.port) as door:
+        port = door.getsockname()[1]
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        typer.echo(f"Baytide: http://{shown}:{port}/ (Ctrl-C ends it)")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        # When it has shut down, uvicorn hands on the key press that asked for it.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[door])
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """
+    Take a port: the wanted one, or the next free one after it.
+
+    Raises
+    ------
+    NoPort
+        None of them is free, or the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in range(port, min(port + _PORTS_TRIED, 65_536)):
+        door = socket.socket(family)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((host, candidate))
+            door.listen()  # from here on whoever knocks waits until the service is up
+        except OSError as error:
+            door.close()
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                continue
+            raise NoPort(f"cannot listen on {host}: {error.strerror}; name an address of this machine.") from error
+        return door
+    last = min(port + _PORTS_TRIED, 65_536) - 1
+    raise NoPort(f"every port from {port} to {last} is taken: name another with --port or BAYTIDE_PORT.")

@@ -1,0 +1,30 @@
+"""What can be set from outside; built once in main, cli or worker and passed down."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_folder() -> Path:
+    """Return where the service keeps its data when nobody says: the system's place for root, else the user's own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/baytide")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "baytide"
+
+
+class Settings(BaseSettings):
+    """The service's settings, from the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+    """A PostgreSQL with PostGIS; without one, a private cluster in the data folder."""
+    data: Path = Field(default_factory=default_data_folder, validation_alias="BAYTIDE_DATA")
+    """Where the private cluster lives."""
+    host: str = Field(default="127.0.0.1", validation_alias="BAYTIDE_HOST")
+    """Only this machine, unless somebody decides otherwise: the page of this version is the planner's."""
+    port: int = Field(default=8080, ge=0, le=65535, validation_alias="BAYTIDE_PORT")
