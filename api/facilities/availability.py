@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from api.calendars.clock import DAY_MIN, day_number, minute_of, moment_of
 from api.calendars.day_kinds import DayKinds, day_kinds
-from api.calendars.unroll import Minutes, Steps, closure_spans, unroll_facility, unroll_stays
+from api.calendars.unroll import Minutes, Steps, closure_spans, merged, unroll_facility, unroll_stays
 from api.neighbourhoods.model import Facility
 
 _LONGEST_REST_DAYS = 30
+"""No run of rest days is longer, but for those that a folder adds."""
 _LOOK_BACK_DAYS = 2
 """A window reaches two days beyond its own day at most (48:00)."""
 
@@ -114,7 +115,7 @@ def _kinds(place: Place, start: date, end: date) -> DayKinds:
     return day_kinds(
         place.country,
         first=min(start, place.term_from) - timedelta(days=_LOOK_BACK_DAYS + 1),
-        last=max(end, place.term_to) + timedelta(days=_LONGEST_REST_DAYS),
+        last=max(end, place.term_to) + timedelta(days=_LONGEST_REST_DAYS + len(place.overrides)),
         overrides=place.overrides,
     )
 
@@ -129,8 +130,10 @@ def _taken(stays: Iterable[PlannedStay], kinds: DayKinds, place: Place) -> Steps
             stay.days, stay.arrive_min, stay.leave_min, kinds, first=first, last=last, stay_through=stay.stay_through
         )
         kept = ~np.isin(asked, [day_number(day) for day in stay.days_left_out])
-        ats += [starts[kept], ends[kept]]
-        changes += [np.full(kept.sum(), stay.cars), np.full(kept.sum(), -stay.cars)]
+        # Stays that run through rest days overlap, and are one car all the same.
+        starts, ends = merged(starts[kept], ends[kept])
+        ats += [starts, ends]
+        changes += [np.full(len(starts), stay.cars), np.full(len(ends), -stay.cars)]
     at, index = np.unique(np.concatenate(ats), return_inverse=True)
     change = np.bincount(index, weights=np.concatenate(changes), minlength=len(at)).astype(np.int64)
     return Steps(at=at, bays=np.cumsum(change))

@@ -102,7 +102,7 @@ def parse_range(asked: str | None, *, size: int) -> tuple[int, int] | None:
     BadRange
         The range begins beyond the end.
     """
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (asked or "").strip())
+    match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", (asked or "").strip())
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()

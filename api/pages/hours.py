@@ -19,7 +19,7 @@ from api.neighbourhoods.model import Neighbourhood
 HOUR_MIN = 60
 NOON_MIN = 12 * HOUR_MIN
 _LONGEST_REST_DAYS = 30
-"""No run of rest days is longer; a stay that runs through them ends within."""
+"""No run of rest days is longer, but for those that a folder adds; a stay that runs through them ends within."""
 
 Hourly = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def kinds_of_term(neighbourhood: Neighbourhood) -> DayKinds:
     return day_kinds(
         neighbourhood.country,
         first=neighbourhood.term_from - timedelta(days=2),
-        last=neighbourhood.term_to + timedelta(days=_LONGEST_REST_DAYS),
+        last=neighbourhood.term_to + timedelta(days=_LONGEST_REST_DAYS + len(neighbourhood.calendar_overrides)),
         overrides=neighbourhood.calendar_overrides,
     )
 

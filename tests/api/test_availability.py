@@ -119,3 +119,9 @@ def test_stays_of_several_patterns_add_up() -> None:
     # 10 March 2026 is a Tuesday.
     assert free_at("2026-03-10T23:00", stay(), stay(days="tue", cars=1)) == 0
     assert free_at("2026-03-11T23:00", stay(), stay(days="tue", cars=1)) == 1
+
+
+def test_stays_that_run_through_a_weekend_and_overlap_are_one_car() -> None:
+    # Fridays' stays run on to Monday 07:00, and those of Saturdays and Sundays lie inside.
+    assert free_at("2026-03-14T23:00", stay(stay_through=True, cars=1)) == 3
+    assert free_at("2026-03-15T23:00", stay(stay_through=True, cars=1)) == 3
