@@ -1,8 +1,8 @@
 """
 The rules, the value and the bound in plain code. This page is the specification; it shares nothing with the solver.
 
-A plan is given as the number of demands taken at each pair. Every function names what it ensures and returns what is wrong, in
-words; nothing returned means that it holds.
+A plan is given as the number of demands taken at each pair. Every function names what it ensures and returns what is
+wrong, in words; nothing returned means that it holds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def faults_of(
 
 
 def each_demand_at_most_once(instance: Instance, taken: Sequence[int]) -> list[str]:
-    """A group has no more demands served than it has, and all of them where it must be served."""
+    """Say which groups have more demands served than they have, or fewer where all must be."""
     faults = []
     for group in range(instance.num_groups):
         served = [int(taken[pair]) for pair in _pairs(instance, group)]
@@ -67,13 +67,13 @@ def capacity_never_exceeded(instance: Instance, taken: Sequence[int]) -> list[st
 
 
 def value_is_the_sum(instance: Instance, taken: Sequence[int], value_m: int) -> list[str]:
-    """The value is the sum over the demands served."""
+    """Say whether the value is not the sum over the demands served."""
     total = sum(int(taken[pair]) * int(instance.pair_value_m[pair]) for pair in range(instance.num_pairs))
     return [] if total == value_m else [f"value is {value_m}, the plan's is {total}"]
 
 
 def bound_follows_from_prices(instance: Instance, bound_m: int, prices: Iterable[Price], scale: int) -> list[str]:
-    """The bound is what the formula of NEIGHBOURHOOD.md gives for the prices."""
+    """Say whether the bound is not what the formula of NEIGHBOURHOOD.md gives for the prices."""
     total = bound_of(instance, prices, scale)
     return [] if total == bound_m else [f"bound is {bound_m}, the prices prove {total}"]
 

@@ -1,4 +1,4 @@
-"""A time limit for answers that may be cut short; without one, only work limits count and equal input gives equal output."""
+"""A time limit for answers that may be cut short; without one only work counts and equal input gives equal output."""
 
 from __future__ import annotations
 

@@ -12,39 +12,44 @@ from allocator.engines import solve_linear
 from allocator.errors import EngineFailed
 from allocator.instance import Ints
 from allocator.presolve import Problem
-from allocator.prices import Floats, foot_prices, proven_bound, whole_prices
-from allocator.programmes import part_of, with_trade
+from allocator.prices import SCALE, Floats, foot_prices, proven_bound, whole_prices
+from allocator.programmes import part_of
 
-FIRST_BOX_M = 2.0
-LEAST_BOX_M = 0.5
-MOST_BOX_M = 4096.0
-BOX_GROWTH = 6.0
-MOST_ROUNDS = 30
-_DUST_M = 1e-6
-MOST_CORE_PAIRS = 150_000
-"""A larger linear programme takes minutes; the ascent's prices stay as they are."""
-MOST_COLUMNS = 500_000
+CORE_LOSS_M = 50.0
+"""Pairs that lose less than this at the ascent's prices are the first core."""
+MOST_CORE_PAIRS = 120_000
+"""A larger linear programme takes minutes; the first core is cut to the smallest losses."""
+MOST_COLUMNS = 300_000
 """Work limit: columns of all linear programmes together."""
+SMOOTHING = 0.5
+"""Also priced: this far from the best prices towards the programme's (Wentges 1997, Operations Research Letters)."""
 _SETTLED_M = 1.0
+_DUST_M = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Core:
     """
-    Prices `lambda_m` (R,) with the proven bound, and a fractional plan `amount` (J,) that goes with them.
+    Whole prices with the bound they prove, and a fractional plan beside them.
 
-    `settled` says that the prices are optimal for the whole relaxation, not only inside the last box.
+    `price` (R,) counts 1/SCALE metre, `amount` (J,) demands; `settled` says that the prices are optimal for the whole
+    relaxation, not only for its core.
     """
 
-    lambda_m: Floats
+    price: Ints
     bound_m: int
     amount: Floats
     settled: bool
     rounds: int
 
+    @property
+    def lambda_m(self) -> Floats:
+        """The prices in metres, (R,)."""
+        return self.price / SCALE
+
 
 def losses_of(problem: Problem, price: Floats) -> tuple[Floats, Floats]:
-    """Metres by which each pair (J,) is worse than its group's best, staying out included; and each group's best (G,)."""
+    """Metres each pair (J,) is worse than its group's best, staying out included; and each group's best (G,)."""
     reduced = problem.pair_value_m - foot_prices(problem, price)[problem.pair_footprint]
     best = np.full(problem.num_groups, -np.inf)
     filled = np.diff(problem.pair_ptr) > 0
@@ -54,64 +59,54 @@ def losses_of(problem: Problem, price: Floats) -> tuple[Floats, Floats]:
     return np.repeat(best, np.diff(problem.pair_ptr)) - reduced, best
 
 
-def settle_prices(
-    problem: Problem, price: Floats, *, rounds: int = MOST_ROUNDS, clock: Clock | None = None
-) -> Core:
+def settle_prices(problem: Problem, price: Floats, *, clock: Clock | None = None) -> Core:
     """
-    Descend from the ascent's prices to the optimum of the relaxation by linear programmes inside a moving box.
+    Descend from the ascent's prices to the optimum of the relaxation by pricing pairs into a growing core.
 
-    Each round lets every row's price move by at most its box, and takes the pairs whose loss can vanish inside: the programme is
-    then exact for the box. The box moves with its answer; it grows for prices that lean on its walls and shrinks for the others.
+    Each round solves the linear programme of the core, takes its duals and those half-way from the best prices known,
+    evaluates the bound of both over all pairs, and adds the pairs that beat their group's dual. When none does, the
+    prices are optimal.
     """
     clock = clock or Clock()
-    price = np.maximum(price, 0.0)
-    best_price, best_bound = price, proven_bound(problem, whole_prices(price))
+    best_price = np.maximum(price, 0.0)
+    best_bound = proven_bound(problem, whole_prices(problem, best_price))
     amount = np.zeros(problem.num_pairs)
-    box = np.full(problem.num_rows, FIRST_BOX_M)
-    settled, done, columns = False, 0, 0
-    for done in range(1, rounds + 1):  # noqa: B007  (how many were done is told)
-        pairs = np.flatnonzero(_can_matter(problem, price, box))
-        if len(pairs) > MOST_CORE_PAIRS:
-            break
+    inside = _first_core(problem, best_price)
+    settled, rounds, columns = False, 0, 0
+    while not settled and not clock.is_over() and columns + int(inside.sum()) <= MOST_COLUMNS:
+        pairs = np.flatnonzero(inside)
         part = part_of(problem, pairs, free=problem.group_count, residual=problem.row_capacity)
-        low, high = np.maximum(price - box, 0.0)[part.rows], (price + box)[part.rows]
         try:
-            answer = solve_linear(with_trade(part, buy_m=high, sell_m=low), limit_s=clock.left_s())
-        except EngineFailed:
+            answer = solve_linear(part.programme, limit_s=clock.left_s())
+        except EngineFailed:  # out of time, or locks that contradict each other: both are told elsewhere
             break
         assert answer.duals is not None  # noqa: S101  (a linear programme's answer has them)
-        duals = np.clip(answer.duals[len(part.groups) :], low, high)
-        price = np.maximum(price - box, 0.0)  # a row on which nobody in the core stands falls to its lower wall
-        price[part.rows] = duals
-        bound = proven_bound(problem, whole_prices(price))
+        rounds, columns = rounds + 1, columns + len(pairs)
         amount = np.zeros(problem.num_pairs)
-        amount[pairs] = answer.x[: len(pairs)]
-        traded = answer.x[len(pairs) :].max(initial=0.0) > _DUST_M
-        leaning = np.zeros(problem.num_rows, dtype=np.bool_)
-        leaning[part.rows] = (duals >= high - _DUST_M) | ((duals <= low + _DUST_M) & (low > 0))
-        leaning |= ~np.isin(np.arange(problem.num_rows), part.rows) & (price > 0)
-        if bound <= best_bound:  # of equal bounds the programme's prices are the rounder ones
-            best_price, best_bound = price, bound
-        # Without trade the amounts are a plan of the whole relaxation, so its value meeting the bound proves both.
-        settled = not leaning.any() or (not traded and bound - answer.bound <= _SETTLED_M)
-        columns += len(pairs)
-        if settled or columns > MOST_COLUMNS or clock.is_over():
-            break
-        box = np.where(leaning, np.minimum(box * BOX_GROWTH, MOST_BOX_M), np.maximum(box / 2, LEAST_BOX_M))
-    return Core(best_price, best_bound, amount, settled, done)
+        amount[pairs] = answer.x
+        group_dual, duals = np.zeros(problem.num_groups), np.zeros(problem.num_rows)
+        group_dual[part.groups] = answer.duals[: len(part.groups)]
+        duals[part.rows] = np.maximum(answer.duals[len(part.groups) :], 0.0)
+        middle = best_price + SMOOTHING * (duals - best_price)
+        for candidate in (middle, duals):
+            bound = proven_bound(problem, whole_prices(problem, candidate))
+            if bound <= best_bound:  # of equal bounds the programme's prices are the rounder ones
+                best_price, best_bound = candidate, bound
+        loss, _ = losses_of(problem, middle)
+        reduced = problem.pair_value_m - foot_prices(problem, duals)[problem.pair_footprint]
+        better = reduced > group_dual[problem.pair_group()] + _DUST_M
+        settled = best_bound - answer.bound < _SETTLED_M or not (better & ~inside).any()
+        inside |= better | (loss <= _SETTLED_M)
+    return Core(whole_prices(problem, best_price), best_bound, amount, settled, rounds)
 
 
-def _can_matter(problem: Problem, price: Floats, box: Floats) -> NDArray[np.bool_]:
-    """Pairs (J,) whose loss can vanish when prices move inside the box: theirs fall, those of the group's best rise."""
-    loss, best = losses_of(problem, price)
-    reach = foot_prices(problem, box)[problem.pair_footprint]
-    at_best = np.where(loss <= _DUST_M, reach, np.inf)
-    least = np.full(problem.num_groups, np.inf)
-    filled = np.diff(problem.pair_ptr) > 0
-    if len(at_best):
-        least[filled] = np.minimum.reduceat(at_best, problem.pair_ptr[:-1][filled])
-    least = np.where(np.isfinite(least), least, 0.0)  # staying out is best, and its value does not move
-    return loss <= reach + np.repeat(least, np.diff(problem.pair_ptr)) + _DUST_M
+def _first_core(problem: Problem, price: Floats) -> NDArray[np.bool_]:
+    """Pairs near their group's best, and all pairs of groups that must be served."""
+    loss, _ = losses_of(problem, price)
+    near = loss <= CORE_LOSS_M
+    if int(near.sum()) > MOST_CORE_PAIRS:
+        near = loss <= np.partition(loss, MOST_CORE_PAIRS)[MOST_CORE_PAIRS]
+    return near | problem.must_serve[problem.pair_group()]
 
 
 def whole_part(amount: NDArray[np.float64]) -> Ints:

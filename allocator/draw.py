@@ -1,4 +1,4 @@
-"""The public draw: who of those that no rule can tell apart comes first. Anyone can repeat it with the seed and the ids."""
+"""The public draw: who of those that no rule can tell apart comes first. Anyone can repeat it from seed and ids."""
 
 from __future__ import annotations
 

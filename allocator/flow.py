@@ -1,4 +1,4 @@
-"""One common pattern: every stay covers at most one row, the problem is a transportation problem, and its answer is exact."""
+"""One common pattern: every stay covers at most one row, a transportation problem, and its answer is exact."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def solve_transport(problem: Problem) -> tuple[Ints, Ints]:
     Returns
     -------
     tuple
-        Demands taken of each pair (J,), and the smallest optimal prices of the rows (R,) in whole metres: what exactly one more
-        bay on that row would add.
+        Demands taken of each pair (J,), and the smallest optimal prices of the rows (R,) in whole metres: what exactly
+        one more bay on that row would add.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def _flow(problem: Problem, row: Ints) -> Ints:
     sink = groups + rows
     group_of_pair = problem.pair_group()
     # Staying out costs a group that must be served more than any chain of moves through all rows that lets it in.
-    penalty = (rows + 2) * int(problem.pair_value_m.max(initial=0)) if problem.must_serve.any() else 0
+    penalty = min((rows + 2) * int(problem.pair_value_m.max(initial=0)), 2**62) if problem.must_serve.any() else 0
     tails = np.concatenate((group_of_pair, np.arange(groups), groups + np.arange(rows)))
     heads = np.concatenate((np.where(row >= 0, groups + row, sink), np.full(groups + rows, sink)))
     capacity = np.concatenate((problem.group_count[group_of_pair], problem.group_count, problem.row_capacity))
@@ -72,7 +72,7 @@ def _flow(problem: Problem, row: Ints) -> Ints:
 
 
 def _least_prices(problem: Problem, row: Ints, taken: Ints) -> Ints:
-    """Least prices at which nobody would rather be elsewhere: a shortest-path fixpoint over the plan's residual network."""
+    """Least prices at which nobody would rather be elsewhere: a longest-path fixpoint over the plan's moves."""
     served = np.bincount(problem.pair_group(), weights=taken, minlength=problem.num_groups).astype(np.int64)
     someone_out = served < problem.group_count
     price = np.zeros(problem.num_rows, dtype=np.int64)

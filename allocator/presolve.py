@@ -1,9 +1,10 @@
 """
 An instance made smaller without changing its answer: times that cannot matter dropped, equal demands grouped.
 
-A *row* is a bay group at an instant, with the capacity there. Two instants with the same covering demands are one row with the
-smaller capacity; a row whose covering demands are a subset of another's at no less capacity is dominated; a row that all who
-might stand there together cannot fill never binds. A *footprint* is the set of rows that a stay at a bay group covers.
+A *row* is a bay group at an instant, with the capacity there. Two instants with the same covering demands are one row
+with the smaller capacity; a row whose covering demands are a subset of another's at no less capacity is dominated; a
+row that all who might stand there together cannot fill never binds. A *footprint* is the set of rows that a stay at a
+bay group covers.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class Problem:
     """
     What the solver sees: G groups, J pairs, F footprints, R rows.
 
-    `pair_footprint` (J,) indexes `foot_ptr` (F + 1,), whose slices of `foot_rows` are row indices; `row_bay_group`, `row_at`
-    (minute) and `row_capacity` are (R,). `group_of` maps the instance's groups to these; the pairs of an instance group stand in
-    the same order as those of its group here.
+    `pair_footprint` (J,) indexes `foot_ptr` (F + 1,), whose slices of `foot_rows` are row indices; `row_bay_group`,
+    `row_at` (minute) and `row_capacity` are (R,). `group_of` maps the instance's groups to these; the pairs of an
+    instance group stand in the same order as those of its group here.
     """
 
     group_count: Ints
@@ -98,7 +99,8 @@ def presolve(instance: Instance) -> Problem:
         if not len(here):
             continue
         covers, cover_of = np.unique(instance.pair_cover[here], return_inverse=True)
-        weight = np.bincount(cover_of, weights=instance.group_count[pair_group[here]], minlength=len(covers))
+        counts = instance.group_count[pair_group[here]].astype(np.float64)
+        weight = np.bincount(cover_of, weights=counts, minlength=len(covers)).astype(np.float64)
         rows = _without_dominated(_distinct(_candidates(instance, bay_group, covers)), weight)
         feet, foot_of_cover = _distinct_columns(rows.members)
         pair_footprint[here] = num_feet + foot_of_cover[cover_of]
@@ -135,8 +137,8 @@ def _candidates(instance: Instance, bay_group: int, covers: Ints) -> _Rows:
     """
     Instants at which a row of a bay group can be tightest.
 
-    Between two edges (a stay begins or ends, the capacity changes) nothing changes. Such a cell can be tightest only when it
-    begins where somebody comes or bays go, and ends where somebody goes or bays come.
+    Between two edges (a stay begins or ends, the capacity changes) nothing changes. Such a cell can be tightest only
+    when it begins where somebody comes or bays go, and ends where somebody goes or bays come.
     """
     steps = slice(instance.capacity_ptr[bay_group], instance.capacity_ptr[bay_group + 1])
     at, bays = instance.capacity_at[steps], instance.capacity_bays[steps]
@@ -159,7 +161,9 @@ def _candidates(instance: Instance, bay_group: int, covers: Ints) -> _Rows:
     found = np.maximum(index, 0)
     members = (index >= 0) & (owner[found] == np.arange(len(covers))[:, None]) & (instants[None, :] < ends[found])
     step = np.searchsorted(at, instants, side="right") - 1
-    capacity = np.where(step >= 0, bays[np.maximum(step, 0)], 0) if len(bays) else np.zeros(len(instants), dtype=np.int64)
+    capacity = (
+        np.where(step >= 0, bays[np.maximum(step, 0)], 0) if len(bays) else np.zeros(len(instants), dtype=np.int64)
+    )
     standing = members.any(axis=0)
     return _Rows(at=instants[standing], capacity=capacity[standing], members=members.T[standing])
 
@@ -199,7 +203,7 @@ def _without_dominated(rows: _Rows, weight: NDArray[np.float64]) -> _Rows:
 
 
 def _pairs_of(pointers: Ints, lists: Ints) -> Ints:
-    """Indices of all members of some lists, list after list."""
+    """List the indices of all members of some lists, list after list."""
     lengths = np.diff(pointers)[lists]
     begins = np.repeat(pointers[:-1][lists] - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
     return begins + np.arange(int(lengths.sum()))
@@ -230,7 +234,9 @@ def _equal_groups(instance: Instance, pair_footprint: Ints) -> tuple[Ints, Ints]
     rank[canonical] = np.arange(len(first_sorted))
     group_of, first = rank[label], first_sorted[canonical]
     mine, theirs = np.arange(instance.num_pairs), _pairs_of(instance.pair_ptr, first[group_of])
-    if (pair_footprint[mine] != pair_footprint[theirs]).any() or (instance.pair_value_m[mine] != instance.pair_value_m[theirs]).any():
+    if (pair_footprint[mine] != pair_footprint[theirs]).any() or (
+        instance.pair_value_m[mine] != instance.pair_value_m[theirs]
+    ).any():
         raise AllocatorError("two groups with different pairs have the same hash; report this instance")
     return group_of, first
 

@@ -20,7 +20,8 @@ class Part:
     """
     Some pairs of a problem as columns, under what the rest leaves: K pairs, their groups and rows renumbered.
 
-    `pairs` (K,), `groups` (N,) and `rows` (M,) index the problem; the programme's rows are the groups first, then the rows.
+    `pairs` (K,), `groups` (N,) and `rows` (M,) index the problem; the programme's rows are the groups first, then the
+    rows.
     """
 
     pairs: Ints
@@ -72,22 +73,3 @@ def part_of(problem: Problem, pairs: Ints, *, free: Ints, residual: Ints) -> Par
         at_least=at_least,
     )
     return Part(pairs=pairs, groups=groups, rows=rows, programme=programme)
-
-
-def with_trade(part: Part, *, buy_m: Floats, sell_m: Floats) -> Programme:
-    """
-    Let rows trade bays: one more costs `buy_m`, one given away earns `sell_m`, both (M,).
-
-    The duals of the rows then lie between the two (Marsten, Hogan & Blankenship 1975, Operations Research 23, 389–405).
-    """
-    programme, rows = part.programme, len(part.rows)
-    below = scipy.sparse.csr_matrix((len(part.groups), rows))
-    unit = scipy.sparse.identity(rows, format="csr")
-    trade = scipy.sparse.vstack([scipy.sparse.hstack([below, below]), scipy.sparse.hstack([-unit, unit])])
-    return Programme(
-        value=np.concatenate((programme.value, -buy_m, sell_m)),
-        high=np.concatenate((programme.high, np.full(2 * rows, np.inf))),
-        rows=scipy.sparse.hstack([programme.rows, trade]).tocsr(),
-        limit=programme.limit,
-        at_least=programme.at_least,
-    )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from allocator.clock import Clock
 from allocator.core import losses_of, whole_part
-from allocator.engines import solve_whole
-from allocator.errors import LocksConflict
+from allocator.engines import solve_linear, solve_whole
+from allocator.errors import EngineFailed, LocksConflict
 from allocator.instance import Ints
 from allocator.presolve import Problem
 from allocator.prices import Floats
@@ -20,15 +20,28 @@ from allocator.programmes import part_of
 
 PLACE_LOSS_M = 60.0
 """Pairs that lose less than this are offered to the demands the linear programme left in parts."""
-MOST_COLUMNS = 6000
-"""Columns of one small programme; a larger one takes long and gains little."""
-NODES = 400
-AREA_BAY_GROUPS = 10
+AREA_LOSS_M = 120.0
+"""Pairs that lose less than this are free when a neighbourhood is re-solved."""
+AREAS = ((5, 1000, 20), (8, 1500, 20))
+"""Sizes of neighbourhoods, tried in turn: bay groups, columns at most, nodes. Small ones gain most for their time."""
+MOST_IDLE_TRIES = 10
+"""Neighbourhoods of one size in a row with next to no gain after which the next size is tried."""
+LEAST_GAIN = 0.005
+"""Share of what is missing to the bound that counts as a gain."""
+MOST_AREA_COLUMNS = 30_000
+"""Work limit: columns of all neighbourhoods together."""
+LEAST_LOST_M = 0.5
+"""A bay group at which less is lost is as good as its best."""
+DIVE_SHARE = 0.1
+"""Share of the split pairs that a dive rounds up between two linear programmes."""
+MOST_SPLIT_COLUMNS = 6000
+SPLIT_NODES = 20
+_DUST = 1e-6
 
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making: `taken` (J,) demands of each pair, `residual` (R,) bays left, `free` (G,) demands not placed."""
+    """A plan in the making: `taken` (J,) of each pair, `residual` (R,) bays left, `free` (G,) demands not placed."""
 
     taken: Ints
     residual: Ints
@@ -57,11 +70,11 @@ def serve_locked(problem: Problem, draft: Draft) -> None:
     LocksConflict
         When they cannot all be placed.
     """
-    pairs = np.flatnonzero(problem.must_serve[problem.pair_group()])
-    if not len(pairs):
+    if not problem.must_serve.any():
         return
+    pairs = np.flatnonzero(problem.must_serve[problem.pair_group()])
     part = part_of(problem, pairs, free=draft.free, residual=draft.residual)
-    answer = solve_whole(part.programme)
+    answer = None if len(part.groups) < int(problem.must_serve.sum()) else solve_whole(part.programme)
     if answer is None:
         raise LocksConflict(tuple(np.flatnonzero(problem.must_serve).tolist()))
     draft.give(problem, pairs, np.rint(answer.x).astype(np.int64))
@@ -76,8 +89,16 @@ def fill(problem: Problem, draft: Draft, *, loss: Floats, amount: Ints | None = 
 
 
 @numba.njit(cache=True)
-def _fill(
-    order: Ints, group: Ints, want: Ints, foot: Ints, foot_ptr: Ints, foot_rows: Ints, taken: Ints, residual: Ints, free: Ints
+def _fill(  # noqa: PLR0917  (compiled: plain arrays by position)
+    order: Ints,
+    group: Ints,
+    want: Ints,
+    foot: Ints,
+    foot_ptr: Ints,
+    foot_rows: Ints,
+    taken: Ints,
+    residual: Ints,
+    free: Ints,
 ) -> None:
     for pair in order:
         number = min(want[pair] - taken[pair], free[group[pair]])
@@ -94,20 +115,54 @@ def round_plan(problem: Problem, *, price: Floats, amount: Floats, clock: Clock)
     """
     Whole plan near a fractional one.
 
-    What the linear programme gives whole stays; the demands it splits are placed by a programme in whole numbers where that is
-    small enough; then everything that still fits is filled in, the least loss first.
+    What the linear programme gives whole stays. A dive then places the demands it splits: round the largest parts up
+    where they fit, solve what is left again, and so on. Everything that still fits is filled in, the least loss first,
+    and where the demands that were split are few they are placed anew by a programme in whole numbers.
     """
     draft = empty_draft(problem)
     serve_locked(problem, draft)
     loss, _ = losses_of(problem, price)
     locked = problem.must_serve[problem.pair_group()]
     fill(problem, draft, loss=np.where(locked, np.inf, loss), amount=np.where(locked, 0, whole_part(amount)))
-    group_of_pair = problem.pair_group()
-    near = np.flatnonzero((loss <= PLACE_LOSS_M) & (draft.free[group_of_pair] > 0) & ~locked)
-    if 0 < len(near) <= MOST_COLUMNS:
-        re_solve(problem, draft, near, nodes=NODES, clock=clock)
+    split = np.flatnonzero((loss <= PLACE_LOSS_M) & (draft.free[problem.pair_group()] > 0))
+    _dive(problem, draft, loss, clock)
     fill(problem, draft, loss=loss)
+    if 0 < len(split) <= MOST_SPLIT_COLUMNS and not clock.is_over():
+        re_solve(problem, draft, split, nodes=SPLIT_NODES, clock=clock)
+        fill(problem, draft, loss=loss)
     return draft
+
+
+def _dive(problem: Problem, draft: Draft, loss: Floats, clock: Clock) -> None:
+    """Place demands by linear programmes over what is left, each followed by rounding its largest parts up."""
+    group_of_pair = problem.pair_group()
+    placed = True
+    while placed and not clock.is_over():
+        near = np.flatnonzero((loss <= PLACE_LOSS_M) & (draft.free[group_of_pair] > 0))
+        if not len(near):
+            return
+        part = part_of(problem, near, free=draft.free, residual=draft.residual)
+        try:
+            amount = solve_linear(part.programme, limit_s=clock.left_s()).x
+        except EngineFailed:  # out of time: what is left is filled in without it
+            return
+        whole = whole_part(amount)
+        split = amount - whole
+        parts = np.flatnonzero(split > _DUST)
+        largest = parts[np.argsort(-split[parts], kind="stable")][: -(-len(parts) // round(1 / DIVE_SHARE))]
+        before = int(draft.free.sum())
+        _place(problem, draft, near, whole, order=loss[near])
+        _place(problem, draft, near[largest], np.ones(len(largest), dtype=np.int64), order=-split[largest])
+        placed = int(draft.free.sum()) < before
+
+
+def _place(problem: Problem, draft: Draft, pairs: Ints, counts: Ints, *, order: Floats) -> None:
+    """Place so many more demands of some pairs where they fit, the lowest order first."""
+    amount = draft.taken.copy()
+    amount[pairs] += counts
+    loss = np.full(problem.num_pairs, np.inf)
+    loss[pairs] = order
+    fill(problem, draft, loss=loss, amount=amount)
 
 
 def re_solve(problem: Problem, draft: Draft, pairs: Ints, *, nodes: int, clock: Clock) -> int:
@@ -116,12 +171,17 @@ def re_solve(problem: Problem, draft: Draft, pairs: Ints, *, nodes: int, clock: 
     draft.give(problem, pairs, -before)
     part = part_of(problem, pairs, free=draft.free, residual=draft.residual)
     value = problem.pair_value_m[pairs]
-    answer = solve_whole(part.programme, nodes=nodes, limit_s=clock.left_s(), hint=before.astype(np.float64))
+    try:
+        answer = solve_whole(part.programme, nodes=nodes, limit_s=clock.left_s(), hint=before.astype(np.float64))
+    except EngineFailed:  # what was there before still stands
+        answer = None
     after = before if answer is None else np.rint(answer.x).astype(np.int64)
     gained = int(value @ after) - int(value @ before)
-    if gained < 0:
-        after, gained = before, 0
     draft.give(problem, pairs, after)
+    overfull = draft.residual.min(initial=0) < 0 or draft.free.min(initial=0) < 0  # within an engine's tolerance only
+    if gained < 0 or overfull:
+        draft.give(problem, pairs, before - after)
+        gained = 0
     return gained
 
 
@@ -132,39 +192,45 @@ def improve(
     price: Floats,
     bound_m: int,
     enough: Callable[[int], bool],
-    tries: int,
     clock: Clock,
     progress: Callable[[int, int], None],
 ) -> int:
     """
-    Re-solve neighbourhoods of bay groups where value is still lost, until it is enough or every place has been tried.
+    Re-solve neighbourhoods of bay groups where value is lost, small ones first, until nothing more is gained.
 
     Returns the number of neighbourhoods re-solved. `enough` judges the value, `progress` hears (value, tries done).
     """
     loss, best = losses_of(problem, price)
     neighbours = _Neighbours(problem, loss)
     value = problem.value_of(draft.taken)
-    failed: set[int] = set()
-    done = 0
-    while done < tries and value < bound_m and not enough(value) and not clock.is_over():
-        lost = _lost_by_bay_group(problem, draft, price, loss, best)
-        lost[list(failed)] = 0.0
-        seed = int(np.argmax(lost))
-        if lost[seed] <= 0.5:
-            break
-        pairs = neighbours.pairs_around(seed, lost)
-        gained = re_solve(problem, draft, pairs, nodes=NODES, clock=clock)
-        value += gained
-        done += 1
-        failed = failed | {seed} if gained == 0 else {seed}
-        progress(value, done)
+    done = columns = 0
+    for bay_groups, most_columns, nodes in AREAS:
+        failed: set[int] = set()
+        idle = 0
+        while idle < MOST_IDLE_TRIES and columns < MOST_AREA_COLUMNS and not clock.is_over():
+            if value >= bound_m or enough(value):
+                return done
+            lost = _lost_by_bay_group(problem, draft, price, loss, best)
+            lost[list(failed)] = 0.0
+            seed = int(np.argmax(lost))
+            if lost[seed] <= LEAST_LOST_M:
+                break
+            pairs = neighbours.pairs_around(seed, lost, bay_groups=bay_groups, most_columns=most_columns)
+            gained = re_solve(problem, draft, pairs, nodes=nodes, clock=clock)
+            value, done, columns = value + gained, done + 1, columns + len(pairs)
+            idle = 0 if gained > LEAST_GAIN * (bound_m - value) else idle + 1
+            failed = failed | {seed} if gained == 0 else {seed}
+            progress(value, done)
     return done
 
 
-def _lost_by_bay_group(problem: Problem, draft: Draft, price: Floats, loss: Floats, best: Floats) -> NDArray[np.float64]:
+def _lost_by_bay_group(
+    problem: Problem, draft: Draft, price: Floats, loss: Floats, best: Floats
+) -> NDArray[np.float64]:
     """Metres between plan and bound by the bay group they are lost at: detours, demands left out, bays left empty."""
     size = int(problem.pair_bay_group.max(initial=-1)) + 1
-    lost = np.bincount(problem.pair_bay_group, weights=draft.taken * np.minimum(loss, 1e9), minlength=size)
+    detours = draft.taken * np.minimum(loss, 1e9)
+    lost = np.bincount(problem.pair_bay_group, weights=detours, minlength=size).astype(np.float64)
     lost += np.bincount(problem.row_bay_group, weights=draft.residual * price, minlength=size)
     group_of_pair = problem.pair_group()
     at_best = loss <= 1e-6
@@ -179,13 +245,13 @@ class _Neighbours:
 
     def __init__(self, problem: Problem, loss: Floats) -> None:
         self._problem = problem
-        self._near = loss <= 4 * PLACE_LOSS_M
+        self._near = loss <= AREA_LOSS_M
         self._order = np.argsort(problem.pair_bay_group, kind="stable")
         size = int(problem.pair_bay_group.max(initial=-1)) + 1
         self._begin = np.searchsorted(problem.pair_bay_group[self._order], np.arange(size + 1))
         self._loss = loss
 
-    def pairs_around(self, seed: int, lost: NDArray[np.float64]) -> Ints:
+    def pairs_around(self, seed: int, lost: NDArray[np.float64], *, bay_groups: int, most_columns: int) -> Ints:
         """Pairs that may matter at a bay group and those that share most demands with it, the most value lost first."""
         problem = self._problem
         groups = self._groups_at(seed)
@@ -195,12 +261,12 @@ class _Neighbours:
             near = self._near[mine]
             shared[problem.pair_bay_group[mine][near]] += problem.group_count[group]
         shared[seed] = np.inf
-        ranked = np.lexsort((-lost, -shared))[:AREA_BAY_GROUPS]
+        ranked = np.lexsort((-lost, -shared))[:bay_groups]
         chosen = np.zeros(len(shared), dtype=np.bool_)
         chosen[ranked[shared[ranked] > 0]] = True
         candidates = np.flatnonzero(chosen[problem.pair_bay_group] & self._near)
-        if len(candidates) > MOST_COLUMNS:
-            candidates = np.sort(candidates[np.argsort(self._loss[candidates], kind="stable")[:MOST_COLUMNS]])
+        if len(candidates) > most_columns:
+            candidates = np.sort(candidates[np.argsort(self._loss[candidates], kind="stable")[:most_columns]])
         return candidates
 
     def _groups_at(self, bay_group: int) -> Ints:
