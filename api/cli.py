@@ -121,7 +121,10 @@ def allocate(
 ) -> None:
     """Give bays to demands: a plan of the most value, with a certificate."""
     from api.planning.allocate import allocate_folder
+    from api.planning.writing import require_file_place
 
+    if plots is not None:
+        require_file_place(plots)
     with _progress() as step:
         done = allocate_folder(folder, out=out, seed=seed, time_limit_s=time_limit, gap=gap, progress=step)
         if plots is not None:
@@ -136,16 +139,12 @@ def allocate(
         _print_summary(done.plan, out)
 
 
-def _require_file_place(path: Path) -> None:
-    if path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint="--out")
-
-
 def _print_summary(plan: dict[str, Any], out: Path) -> None:
     gap_m = (plan["bound_m"] - plan["value_m"]) / max(1, plan["demands"])
     walk = plan["walk_m"]
     typer.echo(
-        f"served {plan['served']:,} of {plan['demands']:,} demands; walk {walk['mean']} m on average, {walk['max']} m at most"
+        f"served {plan['served']:,} of {plan['demands']:,} demands; "
+        f"walk {walk['mean']} m on average, {walk['max']} m at most"
     )
     typer.echo(f"value {plan['value_m']:,} m, no plan is worth more than {plan['bound_m']:,} m")
     typer.echo("proven optimal" if plan["status"] == "optimal" else f"certified within {gap_m:.3f} m per demand")
@@ -190,10 +189,11 @@ def draw_map(
     from api.maps.standalone import write_map
     from api.neighbourhoods.importing import extra_properties
     from api.neighbourhoods.read import read_folder
+    from api.planning.writing import require_file_place
     from api.plans.plan_file import read_plan
     from geo.tiles import base_map_geojson
 
-    _require_file_place(out)
+    require_file_place(out)
     with _progress() as step:
         step("read", "reading the folder")
         neighbourhood = read_folder(folder)
@@ -221,9 +221,10 @@ def plot(
     """Draw a plan in figures: use by hour, walking distances, unmet demand."""
     from api.neighbourhoods.read import read_folder
     from api.pages.plots import draw_plots
+    from api.planning.writing import require_file_place
     from api.plans.plan_file import read_plan
 
-    _require_file_place(out)
+    require_file_place(out)
     draw_plots(read_folder(folder), dict(read_plan(plan, folder=folder).plan), out)
     typer.echo(f"written: {out}")
 
@@ -261,8 +262,8 @@ def sample(
     for warning in made.warnings:
         _complain(f"warning: {warning}")
     typer.echo(
-        f"written: {out}: {made.homes:,} homes with {made.households:,} households (estimated), {made.facilities:,} facilities with "
-        f"{made.bays:,} bays and {made.demands:,} demands (both made up)"
+        f"written: {out}: {made.homes:,} homes with {made.households:,} households (estimated), "
+        f"{made.facilities:,} facilities with {made.bays:,} bays and {made.demands:,} demands (both made up)"
     )
 
 
@@ -278,7 +279,10 @@ def bench(
 ) -> None:
     """Solve synthetic cities, check every plan, and print time, gap and work."""
     from api.planning.bench import bench_cities, table_of
+    from api.planning.writing import require_file_place
 
+    if out is not None:
+        require_file_place(out)
     with _progress() as step:
         result = bench_cities(sizes=demands or [10_000], seeds=seeds, progress=step)
     if out is not None:
@@ -322,7 +326,8 @@ def import_(
     else:
         with_plan = f", plan {report.plan_id}" if report.plan_id else ""
         typer.echo(
-            f"imported as {report.slug}: {report.facilities:,} facilities, {report.homes:,} homes, {report.demands:,} demands{with_plan}"
+            f"imported as {report.slug}: {report.facilities:,} facilities, {report.homes:,} homes, "
+            f"{report.demands:,} demands{with_plan}"
         )
 
 

@@ -3,6 +3,7 @@ What can go wrong at the edge, as one tree.
 
 ApiError
 ├── FolderFaults          a neighbourhood folder (or a plan) with faults, each by file, line and field   exit 2
+├── UnusablePlace         a place where what was asked for cannot be written                             exit 2
 ├── NoPlan                no plan keeps every rule: a reviewer's locks contradict the folder              exit 3
 └── DatabaseUnavailable   no database that can be used: down, too old, without PostGIS                    exit 3
 """
@@ -36,6 +37,10 @@ class FolderFaults(ApiError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class UnusablePlace(ApiError):
+    """A place where what was asked for cannot be written; the message says what is in the way."""
 
 
 class NoPlan(ApiError):

@@ -1,4 +1,4 @@
-"""Local wall-clock time as whole minutes: GTFS-style hours of a day, and instants counted from 1970-01-01T00:00 local."""
+"""Local wall-clock time as whole minutes: GTFS-style hours of a day, and instants since 1970-01-01T00:00 local."""
 
 from __future__ import annotations
 

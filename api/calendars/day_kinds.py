@@ -24,8 +24,9 @@ class DayKinds:
     """
     Workdays and rest days over a run of dates.
 
-    `first` is the day number of the first date; `workday` and `provisional` are (N,) flags by date. A provisional date is one
-    whose holidays nobody has decided yet: weekends and statutory holidays are assumed, make-up workdays are not known.
+    `first` is the day number of the first date; `workday` and `provisional` are (N,) flags by date. A provisional
+    date is one whose holidays nobody has decided yet: weekends and statutory holidays are assumed, make-up workdays
+    are not known.
     """
 
     first: int
@@ -71,10 +72,11 @@ def day_kinds(country: str, *, first: date, last: date, overrides: Mapping[date,
     """
     Workdays and rest days of a country from `first` to `last`, both inclusive.
 
-    China follows the State Council's notices as `chinesecalendar` carries them, make-up workdays included; years it does not
-    know yet, and other countries, follow `holidays`: rest days are the country's weekend and its public holidays. A date is
-    provisional in a Chinese year without a notice, where a holiday's date is an estimate, and in years or countries that the
-    library does not know (weekends only). `overrides` are the last word and never provisional.
+    China follows the State Council's notices as `chinesecalendar` carries them, make-up workdays included; years it
+    does not know yet, and other countries, follow `holidays`: rest days are the country's weekend and its public
+    holidays. A date is provisional in a Chinese year without a notice, where a holiday's date is an estimate, and in
+    years or countries that the library does not know (weekends only). `overrides` are the last word and never
+    provisional.
     """
     start, end = day_number(first), day_number(last)
     dates = [date_of(number) for number in range(start, end + 1)]

@@ -1,8 +1,9 @@
 """
 Windows, closures and stays unrolled over real dates, in whole local wall-clock minutes.
 
-Wall-clock hours never shift: a window from 18:00 to 32:00 ends at 08:00 on the next morning's clock also when that night has
-13 or 15 hours. Only what leaves this module for the outside as an instant is converted through the time zone.
+Wall-clock hours never shift: a window from 18:00 to 32:00 ends at 08:00 on the next morning's clock also when that
+night has 13 or 15 hours. Only what leaves this module for the outside as an instant is converted through the time
+zone.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ Minutes = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """Bays over time: `bays[k]` (K,) from minute `at[k]` (K,) until the next; none before the first, none after the last."""
+    """Bays over time: `bays[k]` (K,) from minute `at[k]` (K,) until the next; none before the first."""
 
     at: Minutes
     bays: NDArray[np.int64]
 
     def open_intervals(self) -> tuple[Minutes, Minutes]:
-        """Starts and ends of the maximal intervals with capacity above zero."""
+        """Return starts and ends of the maximal intervals with capacity above zero."""
         flags = np.concatenate(([False], self.bays > 0, [False]))
         edges = np.flatnonzero(flags[1:] != flags[:-1])
         return self.at[edges[::2]], self.at[edges[1::2]]
@@ -36,7 +37,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupHours:
-    """When one bay group can be used: `capacity` over time, and (start, end) of hours in which a stay may begin there."""
+    """When one bay group can be used: `capacity` over time, and (start, end) of hours in which a stay may begin."""
 
     capacity: Steps
     entry_start: Minutes
@@ -47,11 +48,12 @@ def unroll_facility(facility: Facility, kinds: DayKinds, *, first: int, last: in
     """
     Hours and capacities of a facility's bay groups, from windows whose own day lies between two day numbers, inclusive.
 
-    At any moment a group's capacity is the largest `bays` among its windows open then, less the facility's `buffer_bays`,
-    which are taken from its groups in order, never below zero.
+    At any moment a group's capacity is the largest `bays` among its windows open then, less the facility's
+    `buffer_bays`, which are taken from its groups in order, never below zero.
     """
     spans = [
-        [window_spans(window, kinds, first=first, last=last) for window in group.windows] for group in facility.bay_groups
+        [window_spans(window, kinds, first=first, last=last) for window in group.windows]
+        for group in facility.bay_groups
     ]
     edges = [edge for group in spans for pair in group for edge in pair]
     cuts = np.unique(np.concatenate(edges)) if edges else np.zeros(0, dtype=np.int64)
@@ -69,7 +71,7 @@ def unroll_facility(facility: Facility, kinds: DayKinds, *, first: int, last: in
 
 
 def window_spans(window: Window, kinds: DayKinds, *, first: int, last: int) -> tuple[Minutes, Minutes]:
-    """Starts and ends (N,) of a window on each of its days from `first` to `last`."""
+    """Return starts and ends (N,) of a window on each of its days from `first` to `last`."""
     days = kinds.matching(window.days, first=first, last=last)
     if window.season is not None:
         days = days[[_in_season(int(day), window.season) for day in days]] if len(days) else days
@@ -86,7 +88,7 @@ def _in_season(day: int, season: tuple[tuple[int, int], tuple[int, int]]) -> boo
 
 
 def _covered(cuts: Minutes, starts: Minutes, ends: Minutes) -> NDArray[np.bool_]:
-    """Whether each cell that begins at a cut lies inside some interval; starts and ends are sorted and among the cuts."""
+    """Whether each cell that begins at a cut lies inside an interval; starts and ends are sorted and among the cuts."""
     return np.searchsorted(starts, cuts, side="right") > np.searchsorted(ends, cuts, side="right")
 
 
@@ -95,9 +97,10 @@ def _entry_hours(windows: Sequence[Window], spans: Sequence[tuple[Minutes, Minut
     starts, ends = [], []
     for window, (start, end) in zip(windows, spans, strict=True):
         if window.last_entry_min is not None:
-            end = np.minimum(end, start - window.from_min + window.last_entry_min + 1)  # noqa: PLW2901  (the cut window)
+            ends.append(np.minimum(end, start - window.from_min + window.last_entry_min + 1))
+        else:
+            ends.append(end)
         starts.append(start)
-        ends.append(end)
     if not starts:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
@@ -105,7 +108,7 @@ def _entry_hours(windows: Sequence[Window], spans: Sequence[tuple[Minutes, Minut
 
 
 def _compressed(cuts: Minutes, bays: NDArray[np.int64]) -> Steps:
-    """Steps without those that change nothing."""
+    """Leave out the steps that change nothing."""
     keep = np.diff(bays, prepend=0) != 0
     return Steps(at=cuts[keep], bays=bays[keep])
 
@@ -132,9 +135,11 @@ def inside_one(point_start: Minutes, point_end: Minutes, starts: Minutes, ends: 
 
 
 def closure_spans(facility: Facility) -> tuple[Minutes, Minutes]:
-    """Starts and ends (N,) of a facility's closures in minutes; a started minute counts as closed."""
+    """Return starts and ends (N,) of a facility's closures in minutes; a started minute counts as closed."""
     starts = [minute_of(closure.start) for closure in facility.closures]
-    ends = [minute_of(closure.end) + bool(closure.end.second or closure.end.microsecond) for closure in facility.closures]
+    ends = [
+        minute_of(closure.end) + bool(closure.end.second or closure.end.microsecond) for closure in facility.closures
+    ]
     return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
 
 
@@ -147,8 +152,8 @@ def unroll_stays(
     Returns
     -------
     tuple
-        Day numbers, starts and ends, each (N,). With `stay_through` a stay whose end falls on a rest day runs on to the same
-        hour of the first workday after.
+        Day numbers, starts and ends, each (N,). With `stay_through` a stay whose end falls on a rest day runs on to
+        the same hour of the first workday after.
     """
     asked = kinds.matching(days, first=first, last=last)
     starts, ends = asked * DAY_MIN + arrive_min, asked * DAY_MIN + leave_min

@@ -68,6 +68,7 @@ def write_map(
             "page": _packed(STATIC / "map.mjs"),
         },
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".unfinished")
     unfinished.write_text(page, encoding="utf-8")
     unfinished.replace(out)

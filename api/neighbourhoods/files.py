@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,12 +36,13 @@ def read_text(path: Path, findings: Findings) -> str | None:
 
 
 def read_bytes(path: Path, findings: Findings) -> bytes | None:
-    """Read a file whole, noting its hash; None after a fault (missing, unreadable)."""
+    """Read a file whole, noting its hash; None after a fault (missing, no plain file, unreadable)."""
+    obstacle = find_obstacle(path)
+    if obstacle is not None:
+        findings.fault(path.name, 1, "file", obstacle)
+        return None
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        findings.fault(path.name, 1, "file", "is missing")
-        return None
     except OSError as error:
         findings.fault(path.name, 1, "file", f"cannot be read: {error.strerror}")
         return None
@@ -48,8 +50,52 @@ def read_bytes(path: Path, findings: Findings) -> bytes | None:
     return content
 
 
+def find_obstacle(path: Path) -> str | None:
+    """Say why a path cannot be read as a plain file; a pipe or a device would be waited for without end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to nothing" if path.is_symlink() else "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if stat.S_ISREG(mode) else "is not a file"
+
+
+def require_json_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """
+    Build a JSON object of which no key stands twice; the `object_pairs_hook` of those who read plans.
+
+    Raises
+    ------
+    RepeatedKey
+        With the key; a reader that takes the last and one that takes the first would see two different plans.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise RepeatedKey(first_repeated(pairs))
+    return content
+
+
+def first_repeated(pairs: list[tuple[str, object]]) -> str:
+    """Return the first key that stands twice; the empty text without."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return key
+        seen.add(key)
+    return ""
+
+
+class RepeatedKey(ValueError):
+    """A JSON object names a key twice."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key!r} stands twice in one object")
+
+
 def _decoded(name: str, content: bytes, findings: Findings) -> str | None:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or _every_other_byte_is_zero(content):
         findings.fault(name, 1, "encoding", "is UTF-16, expected UTF-8; save it again as UTF-8")
         return None
     try:
@@ -63,6 +109,11 @@ def _decoded(name: str, content: bytes, findings: Findings) -> str | None:
         findings.fault(name, line, "encoding", "holds a zero byte; this is not a text file")
         return None
     return text
+
+
+def _every_other_byte_is_zero(content: bytes) -> bool:
+    """Whether a file looks like UTF-16 without a mark, as most of the text of these files is ASCII."""
+    return 4 * max(content[::2].count(0), content[1::2].count(0)) > len(content)
 
 
 def _guess(content: bytes) -> str:

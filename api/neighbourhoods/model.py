@@ -1,4 +1,4 @@
-"""What a neighbourhood folder says, read and checked: plain records for supply, frames for what comes by the million."""
+"""What a neighbourhood folder says, read and checked: records for supply, frames for what comes by the million."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ DEMANDS_SCHEMA: dict[str, pl.DataType] = {
     "rounds_waited": pl.Int32(),
     "holds": pl.String(),
 }
-"""`days` is a day kind or weekdays in order, `needs` is "", "accessible", "ev" or "accessible ev"; minutes count from the
-start of the day the stay belongs to; `max_walk_m` (null: the policy's), `height_m` and `holds` may be null."""
+"""`days` is a day kind or weekdays in order, `needs` is "", "accessible", "ev" or "accessible ev"; minutes count from
+the start of the day the stay belongs to; `max_walk_m` (null: the policy's), `height_m` and `holds` may be null."""
 
 DECISIONS_SCHEMA: dict[str, pl.DataType] = {
     "demand": pl.String(),
@@ -124,8 +124,8 @@ class Neighbourhood:
     """
     One folder, read and checked.
 
-    Rows keep the order of their files; ids are unique; every reference between files holds (except that `walks` may name
-    facilities that are not in the folder).
+    Rows keep the order of their files; ids are unique; every reference between files holds (except that `walks` may
+    name facilities that are not in the folder).
     """
 
     name: str

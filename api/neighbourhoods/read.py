@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import date
 from pathlib import Path
+from xml.parsers import expat
 
 import polars as pl
 import shapely
@@ -13,20 +15,30 @@ from api.calendars.clock import DAY_MIN, hours_text, parse_hours
 from api.calendars.day_kinds import REST_DAY, WORKDAY, day_kinds, today
 from api.errors import Fault, FolderFaults
 from api.neighbourhoods.files import Findings
-from api.neighbourhoods.model import DECISIONS_SCHEMA, DEMANDS_SCHEMA, HOMES_SCHEMA, WALKS_SCHEMA, Facility, Neighbourhood
+from api.neighbourhoods.model import (
+    DECISIONS_SCHEMA,
+    DEMANDS_SCHEMA,
+    HOMES_SCHEMA,
+    WALKS_SCHEMA,
+    Facility,
+    Neighbourhood,
+)
 from api.neighbourhoods.read_facilities import FILE as FACILITIES_FILE
 from api.neighbourhoods.read_facilities import read_facilities, read_facility_ids
 from api.neighbourhoods.read_settings import FILE as SETTINGS_FILE
 from api.neighbourhoods.read_settings import Settings, read_settings
 from api.neighbourhoods.tables import Table, read_table
-from api.neighbourhoods.words import one_of, parse_days, parse_needs, parse_yes
+from api.neighbourhoods.words import one_of, parse_date, parse_days, parse_needs, parse_yes
 from geo.countries import country_box
 from geo.crs import geometry_to_wgs84, to_wgs84
-from geo.errors import GeoError
-from geo.osm.source import require_map_file
+from geo.errors import GeoError, MapFileError
+from geo.osm.source import is_pbf, require_map_file
 
+WALKS_FILE = "walks.csv"
 STREETS_FILES = ("streets.osm.pbf", "streets.osm")
 _MOST_WALK_M = 100_000
+_MOST_SUM_M = 2**52
+"""Prices count thousandths of a metre; this leaves them room."""
 _EXAMPLES = 5
 
 
@@ -48,17 +60,21 @@ def read_folder(folder: Path, *, on: date | None = None) -> Neighbourhood:
     """
     findings = Findings()
     if not folder.is_dir():
-        raise FolderFaults([Fault(str(folder), 1, "folder", "is missing" if not folder.exists() else "is not a folder")])
+        raise FolderFaults(
+            [Fault(str(folder), 1, "folder", "is missing" if not folder.exists() else "is not a folder")]
+        )
     settings = read_settings(folder, findings)
     crs = settings.crs if settings else "EPSG:4326"
     facilities = read_facilities(folder, findings, to_wgs84=lambda geometry: geometry_to_wgs84(geometry, crs=crs))
-    facility_ids = pl.Series(sorted(read_facility_ids(folder)), dtype=pl.String())
+    facility_ids = read_facility_ids(folder)
     homes, home_ids = _homes(folder, findings, crs)
     demands, demand_ids = _demands(folder, findings, home_ids, facility_ids)
     decisions = _decisions(folder, findings, demand_ids, facility_ids)
     walks = _walks(folder, findings, home_ids)
     overrides = _calendar(folder, findings)
     streets = _streets(folder, findings)
+    if settings is not None:
+        _check_sums(settings, demands, findings)
     if settings is None or findings.faults:
         raise FolderFaults(findings.faults)
     _warn_of_place(settings, facilities, homes, findings)
@@ -84,15 +100,18 @@ def read_folder(folder: Path, *, on: date | None = None) -> Neighbourhood:
     )
 
 
-def _homes(folder: Path, findings: Findings, crs: str) -> tuple[pl.DataFrame, pl.Series]:
+def _homes(folder: Path, findings: Findings, crs: str) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Homes and their ids; None where nothing is known of them, so that one fault breeds no others elsewhere."""
     optional = ("name", "estate", "households")
     table = read_table(folder / "homes.csv", findings, required=("id", "lon", "lat"), optional=optional)
     if table is None:
-        return pl.DataFrame(schema=HOMES_SCHEMA), pl.Series(dtype=pl.String())
+        return pl.DataFrame(schema=HOMES_SCHEMA), None
     ids = table.unique_ids()
     lon = _required_number(table, "lon", low=-180, high=180, what="degrees between -180 and 180")
     lat = _required_number(table, "lat", low=-90, high=90, what="degrees between -90 and 90")
-    households = table.whole_numbers("households", low=0, high=10**7, what="a whole number of households", dtype=pl.Int64())
+    households = table.whole_numbers(
+        "households", low=0, high=10**7, what="a whole number of households", dtype=pl.Int64()
+    )
     if crs != "EPSG:4326" and not (lon.is_null().any() or lat.is_null().any()):
         moved = to_wgs84(lon.to_numpy(), lat.to_numpy(), crs=crs)
         lon, lat = pl.Series("lon", moved[0]), pl.Series("lat", moved[1])
@@ -106,13 +125,13 @@ def _required_number(table: Table, column: str, *, low: float, high: float, what
 
 
 def _demands(
-    folder: Path, findings: Findings, home_ids: pl.Series, facility_ids: pl.Series
-) -> tuple[pl.DataFrame, pl.Series]:
+    folder: Path, findings: Findings, home_ids: pl.Series | None, facility_ids: pl.Series | None
+) -> tuple[pl.DataFrame, pl.Series | None]:
     required = ("id", "home", "days", "arrive", "leave")
     optional = ("tier", "max_walk_m", "needs", "height_m", "stay_through", "rounds_waited", "holds")
     table = read_table(folder / "demands.csv", findings, required=required, optional=optional)
     if table is None:
-        return pl.DataFrame(schema=DEMANDS_SCHEMA), pl.Series(dtype=pl.String())
+        return pl.DataFrame(schema=DEMANDS_SCHEMA), None
     ids = table.unique_ids()
     for column in required[1:]:
         table.required(column)
@@ -132,7 +151,9 @@ def _demands(
             "needs": table.parsed("needs", parse_needs, pl.String(), default=""),
             "height_m": table.numbers("height_m", low=0, high=100, what="metres between 0 and 100"),
             "stay_through": table.parsed("stay_through", parse_yes, pl.Boolean(), default=False),
-            "rounds_waited": table.whole_numbers("rounds_waited", low=0, high=10_000, what=whole, dtype=pl.Int32()).fill_null(0),
+            "rounds_waited": table.whole_numbers(
+                "rounds_waited", low=0, high=10_000, what=whole, dtype=pl.Int32()
+            ).fill_null(0),
             "holds": table.known("holds", facility_ids, FACILITIES_FILE),
         }
     )
@@ -149,9 +170,11 @@ def _check_stays(table: Table, arrive: pl.Series, leave: pl.Series) -> None:
     table.faults_where(leave <= arrive, "leave", message)
 
 
-def _decisions(folder: Path, findings: Findings, demand_ids: pl.Series, facility_ids: pl.Series) -> pl.DataFrame:
+def _decisions(
+    folder: Path, findings: Findings, demand_ids: pl.Series | None, facility_ids: pl.Series | None
+) -> pl.DataFrame:
     path = folder / "decisions.csv"
-    table = read_table(path, findings, required=("demand", "facility", "decision")) if path.exists() else None
+    table = read_table(path, findings, required=("demand", "facility", "decision")) if os.path.lexists(path) else None
     if table is None:
         return pl.DataFrame(schema=DECISIONS_SCHEMA)
     table.required("demand")
@@ -161,24 +184,37 @@ def _decisions(folder: Path, findings: Findings, demand_ids: pl.Series, facility
             "demand": table.known("demand", demand_ids, "demands.csv"),
             "facility": table.known("facility", facility_ids, FACILITIES_FILE),
             "decision": table.parsed("decision", one_of("lock", "reject"), pl.String()),
-        }
+        },
+        schema=DECISIONS_SCHEMA,
     )
+    _check_decisions(table, frame)
+    return frame
+
+
+def _check_decisions(table: Table, frame: pl.DataFrame) -> None:
+    """Find decisions that say nothing, say something twice, or contradict each other."""
     locks = frame["decision"] == "lock"
-    table.faults_where(locks & table.frame["facility"].is_null(), "facility", lambda _: "is empty, a lock names a facility")
-    again = _repeated(frame)
-    table.faults_where(again & frame["demand"].is_not_null(), "demand", lambda row: f"{frame['demand'][row]!r}: said twice")
-    locked = frame.filter(locks).select("demand", "facility").unique()
+    named = frame["demand"].is_not_null()
+    nowhere = locks & frame["facility"].is_null()
+    table.faults_where(nowhere, "facility", lambda _: "is empty, a lock names a facility")
+    table.faults_where(_repeated(frame) & named, "demand", lambda row: f"{frame['demand'][row]!r}: said twice")
+    locked = frame.filter(locks & named).select("demand", "facility").unique()
     torn = locked.filter(locked["demand"].is_duplicated())["demand"]
     table.faults_where(
-        locks & frame["demand"].is_in(torn.implode()), "facility", lambda row: f"{frame['demand'][row]!r} is locked to two facilities"
+        locks & frame["demand"].is_in(torn.implode()),
+        "facility",
+        lambda row: f"{frame['demand'][row]!r} is locked to two facilities",
     )
-    refused = frame.filter(~locks).select("demand", "facility")
-    contradicted = locks & pl.Series(
-        [(demand, facility) in set(refused.rows()) or (demand, None) in set(refused.rows()) for demand, facility, _ in frame.rows()],
-        dtype=pl.Boolean(),
+    refused = set(frame.filter(frame["decision"] == "reject").select("demand", "facility").rows())
+    contradicted = [
+        word == "lock" and ((demand, facility) in refused or (demand, None) in refused)
+        for demand, facility, word in frame.rows()
+    ]
+    table.faults_where(
+        pl.Series(contradicted, dtype=pl.Boolean()) & named,
+        "decision",
+        lambda row: f"{frame['demand'][row]!r} is both locked and rejected there",
     )
-    table.faults_where(contradicted, "decision", lambda row: f"{frame['demand'][row]!r} is both locked and rejected there")
-    return frame.cast(DECISIONS_SCHEMA)  # type: ignore[arg-type]
 
 
 def _repeated(frame: pl.DataFrame) -> pl.Series:
@@ -189,9 +225,9 @@ def _repeated(frame: pl.DataFrame) -> pl.Series:
     return ~frame.select(pl.struct(pl.all()).is_first_distinct()).to_series()
 
 
-def _walks(folder: Path, findings: Findings, home_ids: pl.Series) -> pl.DataFrame | None:
-    path = folder / "walks.csv"
-    if not path.exists():
+def _walks(folder: Path, findings: Findings, home_ids: pl.Series | None) -> pl.DataFrame | None:
+    path = folder / WALKS_FILE
+    if not os.path.lexists(path):
         return None
     table = read_table(path, findings, required=("home", "facility", "walk_m"))
     if table is None:
@@ -199,28 +235,25 @@ def _walks(folder: Path, findings: Findings, home_ids: pl.Series) -> pl.DataFram
     for column in ("home", "facility"):
         table.required(column)
     # Rounded to whole metres once, here: every rule reads the rounded ones.
-    walk = _required_number(table, "walk_m", low=0, high=10_000_000, what="metres, not negative").round(mode="half_to_even")
+    walk = _required_number(table, "walk_m", low=0, high=10_000_000, what="metres, not negative").round(
+        mode="half_to_even"
+    )
     frame = pl.DataFrame(
         {"home": table.known("home", home_ids, "homes.csv"), "facility": table.frame["facility"], "walk_m": walk}
     )
     pairs = frame.select("home", "facility")
     again = _repeated(pairs)
-    table.faults_where(again, "home", lambda row: f"the pair {pairs.row(row)[0]!r}, {pairs.row(row)[1]!r} is listed twice")
+    table.faults_where(
+        again, "home", lambda row: f"the pair {pairs.row(row)[0]!r}, {pairs.row(row)[1]!r} is listed twice"
+    )
     return frame.cast(WALKS_SCHEMA)  # type: ignore[arg-type]
 
 
 def _calendar(folder: Path, findings: Findings) -> dict[date, str]:
     path = folder / "calendar.csv"
-    table = read_table(path, findings, required=("date", "kind")) if path.exists() else None
+    table = read_table(path, findings, required=("date", "kind")) if os.path.lexists(path) else None
     if table is None:
         return {}
-
-    def parse_date(text: str) -> date:
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"is {text!r}, expected a date like 2027-02-06") from None
-
     table.unique_ids("date")
     table.required("kind")
     dates = table.parsed("date", parse_date, pl.Date())
@@ -229,7 +262,7 @@ def _calendar(folder: Path, findings: Findings) -> dict[date, str]:
 
 
 def _streets(folder: Path, findings: Findings) -> Path | None:
-    present = [folder / name for name in STREETS_FILES if (folder / name).exists()]
+    present = [folder / name for name in STREETS_FILES if os.path.lexists(folder / name)]
     if not present:
         return None
     if len(present) > 1:
@@ -237,6 +270,8 @@ def _streets(folder: Path, findings: Findings) -> Path | None:
     path = present[0]
     try:
         require_map_file(path)
+        if os.path.lexists(folder / WALKS_FILE) and not is_pbf(path):
+            _require_whole_xml(path)  # nothing else will read it
     except GeoError as error:
         findings.fault(path.name, 1, "file", str(error).removeprefix(f"{path}: "))
         return None
@@ -244,23 +279,53 @@ def _streets(folder: Path, findings: Findings) -> Path | None:
     return path
 
 
+def _require_whole_xml(path: Path) -> None:
+    """Read streets to their end without keeping anything; MapFileError where they break off."""
+    parser = expat.ParserCreate()
+    with path.open("rb") as file:
+        try:
+            parser.ParseFile(file)
+        except expat.ExpatError as error:
+            raise MapFileError(path, f"cannot be read as OpenStreetMap data: {error}") from error
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _warn_of_place(settings: Settings, facilities: tuple[Facility, ...], homes: pl.DataFrame, findings: Findings) -> None:
+def _check_sums(settings: Settings, demands: pl.DataFrame, findings: Findings) -> None:
+    """Refuse weights whose sum over all demands no longer fits into whole numbers of 63 bits."""
+    policy = settings.policy
+    waited = demands["rounds_waited"].max()
+    rounds = waited if isinstance(waited, int) else 0
+    most_m = max(policy.tier_value_m) + policy.waiting_value_m * rounds + policy.keep_value_m
+    if most_m * len(demands) > _MOST_SUM_M:
+        findings.fault(
+            SETTINGS_FILE,
+            1,
+            "policy",
+            f"{len(demands)} demands worth up to {most_m} m each are too much to be added up",
+        )
+
+
+def _warn_of_place(
+    settings: Settings, facilities: tuple[Facility, ...], homes: pl.DataFrame, findings: Findings
+) -> None:
     box = country_box(settings.country)
     if box is None:
         return
     west, south, east, north = box
-    outside = homes.filter(~(homes["lon"].is_between(west, east) & homes["lat"].is_between(south, north)))["id"].to_list()
+    outside = homes.filter(~(homes["lon"].is_between(west, east) & homes["lat"].is_between(south, north)))[
+        "id"
+    ].to_list()
     astray = [f.id for f in facilities if not shapely.box(west, south, east, north).intersects(f.geometry)]
     for ids, what in ((outside, "homes"), (astray, "facilities")):
         if ids:
             named = ", ".join(ids[:_EXAMPLES]) + (" …" if len(ids) > _EXAMPLES else "")
             findings.warnings.append(
-                f"{len(ids)} {what} lie outside the bounding box of {settings.country} (swapped or shifted coordinates?): {named}"
+                f"{len(ids)} {what} lie outside the bounding box of {settings.country} "
+                f"(swapped or shifted coordinates?): {named}"
             )
 
 
@@ -274,6 +339,7 @@ def _warn_of_dates(settings: Settings, overrides: dict[date, str], on: date, fin
     if unknown:
         first = settings.term_from.toordinal() + int(kinds.provisional.argmax())
         findings.warnings.append(
-            f"{SETTINGS_FILE}: holidays and make-up workdays of {settings.country} are not known yet for {unknown} dates of the term, "
-            f"from {date.fromordinal(first)} on; they are provisional (weekends and statutory holidays); calendar.csv overrides them"
+            f"{SETTINGS_FILE}: holidays and make-up workdays of {settings.country} are not known yet for {unknown} "
+            f"dates of the term, from {date.fromordinal(first)} on; they are provisional (weekends and statutory "
+            "holidays); calendar.csv overrides them"
         )

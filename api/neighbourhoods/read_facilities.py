@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-import math
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeGuard
 
+import polars as pl
 import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from api.calendars.clock import DAY_MIN, hours_text, parse_hours
-from api.neighbourhoods.files import Findings, read_text
+from api.neighbourhoods.files import Findings, first_repeated, read_text
 from api.neighbourhoods.model import BAY_KINDS, FACILITY_KINDS, BayGroup, Closure, Facility, Window
-from api.neighbourhoods.words import parse_days
+from api.neighbourhoods.words import has_control_character, parse_days
 
 FILE = "facilities.geojson"
 GEOMETRY_TYPES = ("Point", "Polygon", "LineString")
+_PROPERTIES = (
+    "id",
+    "name",
+    "kind",
+    "bay_groups",
+    "entrances",
+    "max_height_m",
+    "monthly_price_cents",
+    "buffer_bays",
+    "closures",
+    "no_movement",
+)
+_BAY_GROUP = ("id", "kind", "windows")
+_WINDOW = ("days", "from", "to", "bays", "last_entry", "season")
+_CLOSURE = ("from", "to", "reason")
+_NO_MOVEMENT = ("from", "to")
+_ALIKE = 0.75
+"""How close (0 to 1) an unknown key comes to one of ours before it is taken for a slip."""
 MOST_BAYS = 100_000
 """No car park on earth has more; a larger number is a slip of the hand."""
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """Say which key a misspelt one may stand for; the empty text when it is close to none."""
+    close = difflib.get_close_matches(key, known, n=1, cutoff=_ALIKE)
+    return f"; is it meant to be {close[0]!r}?" if close else ""
 
 
 class Unusable(Exception):
@@ -30,21 +58,35 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in facilities.geojson we are: a line, and the path of fields to here."""
+    """Where in facilities.geojson we are: a line, the path of fields to here, and whose they are."""
 
     findings: Findings
     line: int
     path: str = ""
+    owner: str = ""
+    """Said where the line alone does not tell the feature, as several stand in it."""
 
     def at(self, step: str | int) -> Place:
         """One field or index further down."""
         if isinstance(step, int):
-            return Place(self.findings, self.line, f"{self.path}[{step}]")
-        return Place(self.findings, self.line, f"{self.path}.{step}" if self.path else step)
+            return replace(self, path=f"{self.path}[{step}]")
+        return replace(self, path=f"{self.path}.{step}" if self.path else step)
 
     def fault(self, message: str) -> None:
         """Note what is wrong here."""
-        self.findings.fault(FILE, self.line, self.path or "feature", message)
+        whose = f" ({self.owner})" if self.owner else ""
+        self.findings.fault(FILE, self.line, self.path or "feature", message + whose)
+
+    def warn_of_unknown(self, item: Mapping[str, object], known: Sequence[str]) -> None:
+        """Note keys of a part of the contract that it does not have: a rule misspelt is a rule left out."""
+        for key in item:
+            if key not in known:
+                self.warn(f"{key!r} is not known and is ignored{_meant(key, known)}")
+
+    def warn(self, message: str) -> None:
+        """Note what is odd here."""
+        whose = f" ({self.owner})" if self.owner else ""
+        self.findings.warnings.append(f"{FILE}:{self.line}: {self.path or 'feature'}: {message}{whose}")
 
     def refuse(self, message: str) -> Unusable:
         """Note what is wrong here and give the exception to raise."""
@@ -64,6 +106,9 @@ def read_facilities(
     except json.JSONDecodeError as error:
         findings.fault(FILE, error.lineno, "file", f"is not JSON: {error.msg} (column {error.colno})")
         return ()
+    except (ValueError, OverflowError) as error:  # a number of thousands of digits, half of a character
+        findings.fault(FILE, 1, "file", f"is not JSON that can be used: {error}")
+        return ()
     except RecursionError:
         findings.fault(FILE, 1, "file", "is nested too deeply to be GeoJSON")
         return ()
@@ -72,14 +117,21 @@ def read_facilities(
         return ()
     facilities: list[Facility] = []
     seen: dict[str, int] = {}
-    for feature, line in features:
+    crowded = {line for line, count in Counter(line for _, line, _ in features).items() if count > 1}
+    for index, (feature, line, repeated) in enumerate(features):
+        place = Place(findings, line)
+        if line in crowded:
+            name = _identity(feature)
+            place = Place(findings, line, f"features[{index}]", f"facility {name!r}" if name else "no id")
+        for key in repeated:
+            place.fault(f"{key!r} stands twice in one object")
         try:
-            facility = _facility(feature, Place(findings, line), to_wgs84)
+            facility = _facility(feature, place, to_wgs84)
         except Unusable:
             facility = None
         identity = _identity(feature)
         if identity is not None and identity in seen:
-            findings.fault(FILE, line, "id", f"{identity!r} is already in line {seen[identity]}")
+            place.at("id").fault(f"{identity!r} is already in line {seen[identity]}")
         elif identity is not None:
             seen[identity] = line
             if facility is not None:
@@ -87,43 +139,61 @@ def read_facilities(
     return tuple(facilities)
 
 
-def read_facility_ids(folder: Path) -> set[str]:
-    """Every id in the file, those of faulty features too, so that one fault does not breed others elsewhere."""
+def read_facility_ids(folder: Path) -> pl.Series | None:
+    """Every id in the file, those of faulty features too, so that one fault breeds no others; None if broken."""
+    if not (folder / FILE).is_file():
+        return None
     try:
         features = _features_with_lines((folder / FILE).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return set()
-    return {identity for feature, _ in features or [] if (identity := _identity(feature)) is not None}
+        return None
+    if features is None:
+        return None
+    identities = {identity for feature, _, _ in features if (identity := _identity(feature)) is not None}
+    return pl.Series(sorted(identities), dtype=pl.String())
 
 
-def _features_with_lines(text: str) -> list[tuple[object, int]] | None:
+def _features_with_lines(text: str) -> list[tuple[object, int, tuple[str, ...]]] | None:
     """
-    Features with the line each begins in; None when the text is JSON but no FeatureCollection.
+    Features with the line each begins in and the keys it repeats; None when the text is JSON but no FeatureCollection.
 
-    The whole is parsed first, so that broken JSON is named as such; then the features once more, one by one, for their lines.
+    The whole is parsed first, so that broken JSON is named as such; then the features once more, one by one, for
+    their lines.
     """
     whole = json.loads(text)
-    if not (isinstance(whole, dict) and whole.get("type") == "FeatureCollection" and isinstance(whole.get("features"), list)):
+    if "\\u" in text:
+        json.dumps(whole, ensure_ascii=False).encode()  # ValueError for a lone surrogate, which no file can hold
+    if not (
+        isinstance(whole, dict) and whole.get("type") == "FeatureCollection" and isinstance(whole.get("features"), list)
+    ):
         return None
-    begins = _feature_offsets(text)
-    lines, line, last = [], 1, 0
-    for begin in begins:
+    found: list[tuple[object, int, tuple[str, ...]]] = []
+    line, last = 1, 0
+    for feature, (begin, repeated) in zip(whole["features"], _feature_offsets(text), strict=True):
         line += text.count("\n", last, begin)
         last = begin
-        lines.append(line)
-    return list(zip(whole["features"], lines, strict=True))
+        found.append((feature, line, repeated))
+    return found
 
 
-def _feature_offsets(text: str) -> list[int]:
-    """Offsets at which the members of the (last) top-level `features` begin; the text is known to be good JSON."""
-    decoder = json.JSONDecoder()
+def _feature_offsets(text: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Where members of the (last) top-level `features` begin, and keys they repeat; the text is known to be JSON."""
+    repeated: list[str] = []
+
+    def note_repeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            repeated.append(first_repeated(pairs))
+        return content
+
+    decoder = json.JSONDecoder(object_pairs_hook=note_repeated)
 
     def skip(position: int, characters: str = " \t\r\n") -> int:
         while text[position] in characters:
             position += 1
         return position
 
-    offsets: list[int] = []
+    offsets: list[tuple[int, tuple[str, ...]]] = []
     position = skip(text.index("{") + 1)
     while text[position] != "}":
         key, position = decoder.raw_decode(text, position)
@@ -134,8 +204,10 @@ def _feature_offsets(text: str) -> list[int]:
             offsets = []
             position = skip(position + 1)
             while text[position] != "]":
-                offsets.append(position)
+                begin = position
+                repeated.clear()
                 _, position = decoder.raw_decode(text, position)
+                offsets.append((begin, tuple(repeated)))
                 position = skip(position, " \t\r\n,")
             position += 1
         position = skip(position, " \t\r\n,")
@@ -159,22 +231,30 @@ def _facility(feature: object, place: Place, to_wgs84: Callable[[BaseGeometry], 
     noted = len(place.findings.faults)
     identity = _identity(feature)
     if identity is None:
-        place.at("id").fault("is missing" if properties.get("id") is None else f"is {properties['id']!r}, expected a text")
+        place.at("id").fault(
+            "is missing" if properties.get("id") is None else f"is {properties['id']!r}, expected a text"
+        )
+    elif has_control_character(identity):
+        place.at("id").fault(f"is {identity!r}, which holds a control character")
+    for key in properties:
+        if key not in _PROPERTIES and (hint := _meant(key, _PROPERTIES)):  # others are free
+            place.warn(f"{key!r} is not known and is ignored{hint}")
     geometry = _geometry(feature.get("geometry"), place.at("geometry"), to_wgs84)
-    facility = dict(
-        name=_optional_text(properties, "name", place) or identity or "",
-        kind=_word(properties.get("kind"), FACILITY_KINDS, place.at("kind")),
-        bay_groups=_bay_groups(properties.get("bay_groups"), place.at("bay_groups")),
-        entrances=_entrances(properties.get("entrances"), place.at("entrances"), to_wgs84),
-        max_height_m=_number(properties.get("max_height_m"), place.at("max_height_m"), low=0, high=100, what="metres"),
-        monthly_price_cents=_whole(properties.get("monthly_price_cents"), place.at("monthly_price_cents"), high=10**12),
-        buffer_bays=_whole(properties.get("buffer_bays"), place.at("buffer_bays"), high=MOST_BAYS) or 0,
-        closures=_closures(properties.get("closures"), place.at("closures")),
-        no_movement=_no_movement(properties.get("no_movement"), place.at("no_movement")),
-    )
+    price = _whole(properties.get("monthly_price_cents"), place.at("monthly_price_cents"), high=10**12)
+    facility = {
+        "name": _optional_text(properties, "name", place) or identity or "",
+        "kind": _word(properties.get("kind"), FACILITY_KINDS, place.at("kind")),
+        "bay_groups": _bay_groups(properties.get("bay_groups"), place.at("bay_groups")),
+        "entrances": _entrances(properties.get("entrances"), place.at("entrances"), to_wgs84),
+        "max_height_m": _number(properties.get("max_height_m"), place.at("max_height_m"), high=100, what="metres"),
+        "monthly_price_cents": price,
+        "buffer_bays": _whole(properties.get("buffer_bays"), place.at("buffer_bays"), high=MOST_BAYS) or 0,
+        "closures": _closures(properties.get("closures"), place.at("closures")),
+        "no_movement": _no_movement(properties.get("no_movement"), place.at("no_movement")),
+    }
     if len(place.findings.faults) > noted or geometry is None or identity is None:
         return None
-    return Facility(id=identity, geometry=geometry, **facility)  # type: ignore[arg-type]  # the dict is typed by its makers
+    return Facility(id=identity, geometry=geometry, **facility)  # type: ignore[arg-type]  # typed by their makers
 
 
 def _geometry(value: object, place: Place, to_wgs84: Callable[[BaseGeometry], BaseGeometry]) -> BaseGeometry | None:
@@ -182,37 +262,59 @@ def _geometry(value: object, place: Place, to_wgs84: Callable[[BaseGeometry], Ba
         kind = value.get("type") if isinstance(value, dict) else value
         place.fault(f"is {kind!r}, expected {', '.join(GEOMETRY_TYPES[:-1])} or {GEOMETRY_TYPES[-1]}")
         return None
+    if not _numbers_alone(value.get("coordinates")):
+        place.fault("is broken: its coordinates are not lists of numbers")
+        return None
     try:
         geometry = shapely.force_2d(shape(value))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError) as error:
         place.fault(f"is broken: {error}")
         return None
+    astray = [point for point in shapely.get_coordinates(geometry).tolist() if not _on_earth(*point)]
     if geometry.is_empty:
         place.fault("is empty")
+    elif astray:
+        place.fault(f"has the point {astray[0]}, which is off the earth; coordinates are [longitude, latitude]")
+    elif geometry.is_valid:
+        return to_wgs84(geometry)
+    else:
+        mended = _mended(geometry, place)
+        return None if mended is None else to_wgs84(mended)
+    return None
+
+
+def _mended(geometry: BaseGeometry, place: Place) -> BaseGeometry | None:
+    """Return the largest part of a polygon that crosses itself, with a warning; None after a fault."""
+    reason = shapely.is_valid_reason(geometry)
+    pieces = shapely.get_parts(shapely.get_parts(shapely.make_valid(geometry)))
+    largest: BaseGeometry = max(pieces, key=lambda piece: piece.area)
+    if largest.geom_type != "Polygon":
+        place.fault(f"is broken: {reason}")
         return None
-    coordinates = shapely.get_coordinates(geometry)
-    for lon, lat in coordinates.tolist():
-        if not _on_earth(lon, lat):
-            place.fault(f"has the point [{lon}, {lat}], which is off the earth; coordinates are [longitude, latitude]")
-            return None
-    if not geometry.is_valid:
-        reason = shapely.is_valid_reason(geometry)
-        repaired = shapely.make_valid(geometry)
-        if geometry.geom_type != "Polygon" or repaired.area == 0:
-            place.fault(f"is broken: {reason}")
-            return None
-        place.findings.warnings.append(f"{FILE}:{place.line}: geometry: was mended ({reason})")
-        geometry = repaired
-    return to_wgs84(geometry)
+    place.warn(f"was mended to its largest part ({reason})")
+    return largest
+
+
+_DEEPEST_COORDINATES = 3  # a polygon's rings of points
+
+
+def _numbers_alone(coordinates: object, depth: int = _DEEPEST_COORDINATES) -> bool:
+    """Whether coordinates are lists of numbers; a text that reads like a number is none."""
+    if not isinstance(coordinates, list) or not depth:
+        return False
+    return all(_is_number(item) or _numbers_alone(item, depth - 1) for item in coordinates)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _on_earth(lon: object, lat: object) -> bool:
     return (
-        isinstance(lon, int | float)
-        and isinstance(lat, int | float)
-        and math.isfinite(lon)
-        and math.isfinite(lat)
-        and -180 <= lon <= 180
+        _is_number(lon)
+        and _is_number(lat)
+        and -180 <= lon <= 180  # not so for NaN either
         and -90 <= lat <= 90
     )
 
@@ -225,8 +327,8 @@ def _entrances(
         if not (isinstance(pair, list) and len(pair) >= 2 and _on_earth(pair[0], pair[1])):
             place.at(index).fault(f"is {pair!r}, expected [longitude, latitude] on the earth")
             continue
-        point = to_wgs84(shapely.Point(pair[0], pair[1]))
-        points.append((point.x, point.y))
+        ((lon, lat),) = shapely.get_coordinates(to_wgs84(shapely.Point(pair[0], pair[1]))).tolist()
+        points.append((lon, lat))
     return tuple(points)
 
 
@@ -240,11 +342,14 @@ def _bay_groups(value: object, place: Place) -> tuple[BayGroup, ...]:
         if not isinstance(item, dict):
             here.fault("is not an object")
             continue
+        here.warn_of_unknown(item, _BAY_GROUP)
         identity = item.get("id")
         if isinstance(identity, bool) or not isinstance(identity, str | int) or not str(identity).strip():
             here.at("id").fault("is missing" if identity is None else f"is {identity!r}, expected a text")
             identity = ""
         identity = str(identity).strip()
+        if has_control_character(identity):
+            here.at("id").fault(f"is {identity!r}, which holds a control character")
         if identity and any(group.id == identity for group in groups):
             here.at("id").fault(f"{identity!r} stands twice in this facility")
         groups.append(
@@ -278,6 +383,7 @@ def _windows(value: object, place: Place) -> list[Window]:
         if not isinstance(item, dict):
             here.fault("is not an object")
             continue
+        here.warn_of_unknown(item, _WINDOW)
         noted = len(here.findings.faults)
         days = _days(item.get("days"), here.at("days"))
         start = _hours(item.get("from"), here.at("from"))
@@ -287,8 +393,8 @@ def _windows(value: object, place: Place) -> list[Window]:
         season = _season(item.get("season"), here.at("season"))
         _check_order(start, end, last_entry, here)
         if len(here.findings.faults) == noted:
-            assert start is not None and end is not None and bays is not None  # noqa: S101  (a None would have been a fault)
-            windows.append(Window(days, start, end, bays, last_entry, season))
+            # Without a fault none of them is None.
+            windows.append(Window(days, start or 0, end or 0, bays or 0, last_entry, season))
     return windows
 
 
@@ -297,7 +403,11 @@ def _check_order(start: int | None, end: int | None, last_entry: int | None, pla
         hint = f"; write {hours_text(end + DAY_MIN)} for next morning" if start < end + DAY_MIN <= 2 * DAY_MIN else ""
         place.at("to").fault(f"is {hours_text(end)}, must be after from = {hours_text(start)}{hint}")
     if start is not None and last_entry is not None and last_entry < start:
-        hint = f"; write {hours_text(last_entry + DAY_MIN)} for next morning" if last_entry + DAY_MIN <= 2 * DAY_MIN else ""
+        hint = (
+            f"; write {hours_text(last_entry + DAY_MIN)} for next morning"
+            if last_entry + DAY_MIN <= 2 * DAY_MIN
+            else ""
+        )
         place.at("last_entry").fault(f"is {hours_text(last_entry)}, before from = {hours_text(start)}{hint}")
 
 
@@ -350,6 +460,7 @@ def _closures(value: object, place: Place) -> tuple[Closure, ...]:
         if not isinstance(item, dict):
             here.fault("is not an object")
             continue
+        here.warn_of_unknown(item, _CLOSURE)
         start, end = (_local_moment(item.get(key), here.at(key)) for key in ("from", "to"))
         if start is None or end is None:
             continue
@@ -366,8 +477,10 @@ def _local_moment(value: object, place: Place) -> datetime | None:
         return None
     midnight = value.removesuffix("T24:00")
     try:
+        if not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]|$)", midnight):  # weeks and days of the year are ISO too
+            raise ValueError(midnight)
         moment = datetime.fromisoformat(midnight) + timedelta(days=midnight != value)
-    except ValueError:
+    except (ValueError, OverflowError):
         place.fault(f"is {value!r}, {expected}")
         return None
     if moment.tzinfo is not None:
@@ -382,12 +495,15 @@ def _no_movement(value: object, place: Place) -> tuple[int, int] | None:
     if not isinstance(value, Mapping):
         place.fault(f"is {value!r}, expected {{'from': '23:00', 'to': '06:00'}}")
         return None
+    place.warn_of_unknown(value, _NO_MOVEMENT)
     start, end = _hours(value.get("from"), place.at("from")), _hours(value.get("to"), place.at("to"))
     if start is None or end is None:
         return None
     start, end = start % DAY_MIN, end % DAY_MIN
     if start == end:
-        place.at("to").fault(f"is the same hour as from = {hours_text(start)}; leave no_movement out where cars may always move")
+        place.at("to").fault(
+            f"is the same hour as from = {hours_text(start)}; leave no_movement out where cars may always move"
+        )
         return None
     return start, end if end > start else end + DAY_MIN
 
@@ -416,11 +532,11 @@ def _optional_text(properties: Mapping[str, object], key: str, place: Place) -> 
     return value
 
 
-def _number(value: object, place: Place, *, low: float, high: float, what: str) -> float | None:
+def _number(value: object, place: Place, *, high: float, what: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        place.fault(f"is {value!r}, expected {what} between {low:g} and {high:g}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
+        place.fault(f"is {value!r}, expected {what} between 0 and {high:g}")
         return None
     return float(value)
 

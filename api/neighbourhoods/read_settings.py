@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,12 +15,16 @@ import holidays
 
 from api.neighbourhoods.files import Findings, read_text
 from api.neighbourhoods.model import CRS_NAMES, Policy
+from api.neighbourhoods.words import parse_date
 from geo.countries import country_box
 
 FILE = "neighbourhood.toml"
 _KEYS = ("name", "timezone", "country", "crs", "seed", "term", "policy")
 _POLICY_KEYS = ("tier_value_m", "waiting_value_m", "keep_value_m", "max_walk_m")
-_MOST_VALUE_M = 1_000_000_000
+_MOST_VALUE_M = 10_000_000
+"""Nobody says more than ten thousand kilometres aloud, and sums over a million demands must fit into 63 bits."""
+SEED_BOUND = 2**63
+_MOST_CHARACTERS, _LONGEST_LINE = 100_000, 5_000
 _LONGEST_TERM_DAYS = 3 * 366
 
 
@@ -53,9 +58,9 @@ class _Reader:
                 here = header[1].strip()
                 if here == table:
                     table_line = number
-            elif here == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
-                return number
-            elif not here and table and re.match(rf"\s*{re.escape(table)}\s*(\.\s*{re.escape(key)}\s*)?=", line):
+            elif (here == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line)) or (
+                not here and table and re.match(rf"\s*{re.escape(table)}\s*(\.\s*{re.escape(key)}\s*)?=", line)
+            ):
                 return number
         return table_line
 
@@ -69,8 +74,18 @@ def read_settings(folder: Path, findings: Findings) -> Settings | None:
     text = read_text(folder / FILE, findings)
     if text is None:
         return None
+    lines = text.splitlines()
+    longest = max(range(len(lines)), key=lambda at: len(lines[at]))
+    if len(text) > _MOST_CHARACTERS or len(lines[longest]) > _LONGEST_LINE:
+        # A key of thousands of dots takes a parser minutes and all memory.
+        limits = f"{_MOST_CHARACTERS} characters in lines of at most {_LONGEST_LINE}"
+        findings.fault(FILE, longest + 1, "file", f"is too large to be settings, expected at most {limits}")
+        return None
     try:
         content = tomllib.loads(text)
+    except RecursionError:
+        findings.fault(FILE, longest + 1, "file", "is nested too deeply to be settings")
+        return None
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"at line (\d+)", str(error))
         findings.fault(FILE, int(where[1]) if where else len(text.splitlines()), "file", f"is not TOML: {error}")
@@ -78,7 +93,11 @@ def read_settings(folder: Path, findings: Findings) -> Settings | None:
     noted = len(findings.faults)
     reader = _Reader(text, findings)
     _warn_of_unknown(content, findings)
-    settings = _settings(content, reader)
+    try:
+        settings = _settings(content, reader)
+    except RecursionError:  # a value of a thousand levels, which cannot even be shown
+        findings.fault(FILE, longest + 1, "file", "is nested too deeply to be settings")
+        return None
     return settings if len(findings.faults) == noted else None
 
 
@@ -137,8 +156,8 @@ def _crs(content: Mapping[str, object], reader: _Reader) -> str:
 
 def _seed(content: Mapping[str, object], reader: _Reader) -> int:
     seed = content.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        reader.fault("seed", f"is {seed!r}, expected a whole number")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not -SEED_BOUND <= seed < SEED_BOUND:
+        reader.fault("seed", f"is {seed!r}, expected a whole number of at most 63 bits")
         return 0
     return seed
 
@@ -161,10 +180,8 @@ def _term(term: object, reader: _Reader) -> tuple[date, date]:
 def _date(term: Mapping[str, object], key: str, reader: _Reader) -> date | None:
     value = term.get(key)
     if isinstance(value, str):
-        try:
-            value = date.fromisoformat(value)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            value = parse_date(value)
     if value is None:
         reader.fault(key, "is missing", table="term")
     elif isinstance(value, datetime) or not isinstance(value, date) or not 1971 <= value.year <= 2199:
@@ -181,7 +198,11 @@ def _policy(content: object, reader: _Reader) -> Policy:
     default = Policy()
     tiers = content.get("tier_value_m", list(default.tier_value_m))
     if not (isinstance(tiers, list) and len(tiers) == 3 and all(_is_value(value) for value in tiers)):
-        reader.fault("tier_value_m", f"is {tiers!r}, expected three whole numbers of metres, none negative", table="policy")
+        reader.fault(
+            "tier_value_m",
+            f"is {tiers!r}, expected three whole numbers of metres from 0 to {_MOST_VALUE_M}",
+            table="policy",
+        )
         tiers = list(default.tier_value_m)
     return Policy(
         tier_value_m=(tiers[0], tiers[1], tiers[2]),
@@ -198,7 +219,7 @@ def _is_value(value: object) -> bool:
 def _value(content: Mapping[str, object], key: str, default: int, reader: _Reader) -> int:
     value = content.get(key, default)
     if not _is_value(value):
-        reader.fault(key, f"is {value!r}, expected a whole number of metres, not negative", table="policy")
+        reader.fault(key, f"is {value!r}, expected a whole number of metres from 0 to {_MOST_VALUE_M}", table="policy")
         return default
     assert isinstance(value, int)  # noqa: S101  (for the type checker; _is_value has just said so)
     return value

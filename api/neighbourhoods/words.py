@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+
 from api.neighbourhoods.model import DAY_KINDS, NEEDS, WEEKDAYS
 
 
@@ -16,7 +21,7 @@ def parse_days(text: str) -> str:
 
 
 def parse_needs(text: str) -> str:
-    """`accessible`, `ev` or both, in order."""
+    """Return `accessible`, `ev` or both, in order."""
     words = text.lower().split()
     if any(word not in NEEDS for word in words):
         raise ValueError(f"is {text!r}, expected accessible, ev or both separated by a space")
@@ -30,7 +35,22 @@ def parse_yes(text: str) -> bool:
     return text.lower() == "yes"
 
 
-def one_of(*words: str) -> object:
+def parse_date(text: str) -> date:
+    """Return the date of `2027-02-06`; other spellings of ISO 8601 (2026-W38-1, 20260914) are refused."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f"is {text!r}, expected a date like 2027-02-06")
+
+
+def has_control_character(text: str) -> bool:
+    """Whether a text holds a sign that is none, such as an escape or a line break."""
+    return any(unicodedata.category(sign) == "Cc" for sign in text)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
     """Return a parser that takes exactly one of some words."""
 
     def parse(text: str) -> str:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from allocator.errors import LocksConflict, PlanRejected
 from allocator.solve import solve
 from api.errors import NoPlan
 from api.neighbourhoods.model import Neighbourhood
 from api.neighbourhoods.read import read_folder
 from api.planning.check import faults_of_plan
+from api.planning.closed_bays import price_closed_bays
 from api.planning.compiling import Compiled, compile_neighbourhood
 from api.planning.outcomes import outcomes_of, reasons_of
 from api.planning.report import certificate_of, plan_of
 from api.planning.walking import walks_of
-from api.planning.writing import write_plan
+from api.planning.writing import require_place, write_plan
 from geo.pairs import WalkPairs
 
 Progress = Callable[[str, str], None]
@@ -42,7 +45,7 @@ def allocate_folder(
     seed: int | None = None,
     time_limit_s: float | None = None,
     gap: float = 0.0,
-    progress: Progress = lambda stage, words: None,
+    progress: Progress = lambda _stage, _words: None,
 ) -> Allocation:
     """
     Read a folder, solve it, check the plan from scratch and, with `out`, write it.
@@ -60,18 +63,20 @@ def allocate_folder(
     ------
     FolderFaults
         With every fault of the folder; nothing is written.
+    UnusablePlace
+        When `out` cannot be written.
     NoPlan
         When a reviewer's locks contradict the folder or each other.
     PlanRejected
         When the checker does not accept the plan; nothing is written.
     """
+    if out is not None:
+        require_place(out)
     begin = time.perf_counter()
     progress("read", "reading the folder")
     neighbourhood = read_folder(folder)
     read = time.perf_counter() - begin
-    allocation = allocate(
-        neighbourhood, read_s=read, seed=seed, time_limit_s=time_limit_s, gap=gap, progress=progress
-    )
+    allocation = allocate(neighbourhood, read_s=read, seed=seed, time_limit_s=time_limit_s, gap=gap, progress=progress)
     if out is not None:
         write_plan(out, neighbourhood, allocation.plan, allocation.certificate)
     return allocation
@@ -84,7 +89,7 @@ def allocate(
     seed: int | None = None,
     time_limit_s: float | None = None,
     gap: float = 0.0,
-    progress: Progress = lambda stage, words: None,
+    progress: Progress = lambda _stage, _words: None,
 ) -> Allocation:
     """Allocate a neighbourhood already in memory; see `allocate_folder`."""
     begin = time.perf_counter()
@@ -99,11 +104,14 @@ def allocate(
             compiled.instance,
             gap=gap,
             time_limit_s=left,
-            progress=lambda stage, value, bound: progress("solve", f"{stage}: value {value:,} m of at most {bound:,} m"),
+            progress=lambda stage, value, bound: progress(
+                "solve", f"{stage}: value {value:,} m of at most {bound:,} m"
+            ),
         )
     except LocksConflict as conflict:
         raise NoPlan(_conflicting_locks(compiled, conflict)) from conflict
     draw_seed = neighbourhood.seed if seed is None else seed
+    solution, estimated = price_closed_bays(compiled, solution)
     outcomes = outcomes_of(compiled, solution, seed=str(draw_seed))
     reasons = reasons_of(compiled, solution)
     solved = time.perf_counter()
@@ -112,6 +120,7 @@ def allocate(
         solution,
         outcomes,
         reasons,
+        estimated=estimated,
         seed=draw_seed,
         seconds={"read": read_s, "walk": walked - begin, "solve": solved - walked},
         warnings=(*neighbourhood.warnings, *walks.warnings),
@@ -127,7 +136,8 @@ def allocate(
 def _conflicting_locks(compiled: Compiled, conflict: LocksConflict) -> str:
     """Name the demands whose locks cannot all hold."""
     ids = compiled.neighbourhood.demands["id"]
-    named = [ids[int(compiled.representative[compiled.class_of_group[group]])] for group in conflict.groups]
+    stuck = np.isin(compiled.group_of_class[compiled.class_of], conflict.groups)
+    named = [ids[demand] for demand in np.flatnonzero(stuck).tolist()]
     return (
         "no plan keeps every lock: there are not enough bays for all of them; lift one of "
         + ", ".join(named[:20])
@@ -138,5 +148,3 @@ def _conflicting_locks(compiled: Compiled, conflict: LocksConflict) -> str:
 def without_timing(plan: dict[str, Any]) -> dict[str, Any]:
     """Return a plan without its seconds: equal for equal inputs."""
     return {key: value for key, value in plan.items() if key != "seconds"}
-
-

@@ -1,4 +1,4 @@
-"""A neighbourhood compiled to the allocator's arrays, keeping for every demand where it could go and why it could not."""
+"""A neighbourhood compiled to the allocator's arrays, keeping where every demand could go and why it could not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from geo.pairs import NO_FACILITY, WalkPairs
 
 Ints = NDArray[np.int64]
 _CALENDAR_MARGIN_DAYS = 60
-"""Stays that run through rest days end on a workday after the term; no country rests for two months."""
+"""Stays that run through rest days end on a workday after the term; no country rests for two months by itself."""
 _MOST_NAMED = 20
 
 
@@ -60,6 +60,8 @@ class Options:
     why: NDArray[np.int8]
     cover: Ints
     """Index of a cover, −1 where not eligible."""
+    would_do: NDArray[np.bool_]
+    """Whether hours are the only thing that can keep the option from being eligible."""
     ptr: Ints
     """(K + 1,) options of class k are `ptr[k]` to `ptr[k + 1]`."""
 
@@ -69,7 +71,8 @@ class Compiled:
     """
     An `Instance` and the way back from it.
 
-    D demands fall into K classes that no rule can tell apart; those with an eligible option are the instance's G groups.
+    D demands fall into K classes that no rule can tell apart; those with an eligible option are the instance's G
+    groups.
     """
 
     neighbourhood: Neighbourhood
@@ -90,6 +93,8 @@ class Compiled:
     cover_days: tuple[tuple[int, NDArray[np.bool_]], ...]
     """By cover: its pattern and which of the pattern's days are left out, (N,)."""
     patterns: tuple[Pattern, ...]
+    pattern_of_class: Ints
+    """(K,)"""
     home_reaches: NDArray[np.bool_]
     """(K,)"""
     has_days: NDArray[np.bool_]
@@ -106,7 +111,7 @@ def compile_neighbourhood(neighbourhood: Neighbourhood, walks: WalkPairs) -> Com
         When a reviewer's lock names a facility that the demand may not have.
     """
     first, last = day_number(neighbourhood.term_from), day_number(neighbourhood.term_to)
-    margin = timedelta(days=_CALENDAR_MARGIN_DAYS)
+    margin = timedelta(days=_CALENDAR_MARGIN_DAYS + len(neighbourhood.calendar_overrides))
     kinds = day_kinds(
         neighbourhood.country,
         first=neighbourhood.term_from - timedelta(days=1),
@@ -123,13 +128,29 @@ def compile_neighbourhood(neighbourhood: Neighbourhood, walks: WalkPairs) -> Com
     timetables, timetable_of_bay = _distinct_timetables(neighbourhood.facilities, bays)
     class_of, representative = _classes(columns, neighbourhood.demands["id"])
     options, cover_days = _options(
-        neighbourhood, columns, representative, walks, bays, patterns, timetables, timetable_of_bay
+        neighbourhood,
+        columns=columns,
+        representative=representative,
+        walks=walks,
+        bays=bays,
+        patterns=patterns,
+        timetables=timetables,
+        timetable_of_bay=timetable_of_bay,
     )
     _require_locks_possible(neighbourhood, columns, representative, class_of, options, bays)
-    has_days = np.array([len(pattern.days) > 0 for pattern in patterns], dtype=np.bool_)[columns.pattern[representative]]
+    has_days = np.array([len(pattern.days) > 0 for pattern in patterns], dtype=np.bool_)[
+        columns.pattern[representative]
+    ]
     pair_option = np.flatnonzero(options.why == Why.eligible)
     instance, group_of_class, class_of_group = _instance(
-        options, pair_option, class_of, len(representative), columns.locked[representative] >= 0, bays, cover_days, patterns
+        options,
+        pair_option=pair_option,
+        class_of=class_of,
+        num_classes=len(representative),
+        locked=columns.locked[representative] >= 0,
+        bays=bays,
+        cover_days=cover_days,
+        patterns=patterns,
     )
     return Compiled(
         neighbourhood=neighbourhood,
@@ -144,6 +165,7 @@ def compile_neighbourhood(neighbourhood: Neighbourhood, walks: WalkPairs) -> Com
         pair_option=pair_option,
         cover_days=cover_days,
         patterns=patterns,
+        pattern_of_class=columns.pattern[representative],
         home_reaches=walks.home_reaches[columns.home[representative]],
         has_days=has_days,
     )
@@ -183,12 +205,14 @@ def _columns(neighbourhood: Neighbourhood) -> _Columns:
     pattern = keys.join(distinct, on=keys.columns, how="left", maintain_order="left")["pattern"]
     homes = pl.DataFrame({"home": neighbourhood.homes["id"]}).with_row_index("index")
     home = demands.select("home").join(homes, on="home", how="left", maintain_order="left")["index"]
-    needs = demands["needs"].str.contains("accessible").cast(pl.Int64) + 2 * demands["needs"].str.contains("ev").cast(pl.Int64)
+    needs = demands["needs"].str.contains("accessible").cast(pl.Int64) + 2 * demands["needs"].str.contains("ev").cast(
+        pl.Int64
+    )
     tier = demands["tier"].to_numpy().astype(np.int64)
     rounds = demands["rounds_waited"].to_numpy().astype(np.int64)
     decision, locked, rejected = _decisions(neighbourhood, facility_index)
     return _Columns(
-        pattern_keys=distinct.select(keys.columns).rows(),  # type: ignore[arg-type]
+        pattern_keys=distinct.select(keys.columns).rows(),
         pattern=pattern.to_numpy().astype(np.int64),
         home=home.to_numpy().astype(np.int64),
         needs=needs.to_numpy().astype(np.int64),
@@ -289,6 +313,7 @@ def _classes(columns: _Columns, ids: pl.Series) -> tuple[Ints, Ints]:
 
 def _options(
     neighbourhood: Neighbourhood,
+    *,
     columns: _Columns,
     representative: Ints,
     walks: WalkPairs,
@@ -304,23 +329,27 @@ def _options(
     facility = bays.facility[bay_group]
     keeps = (columns.holds[who] == facility).astype(np.int64)
     value_m = columns.base_value_m[who] + neighbourhood.policy.keep_value_m * keeps - walk_m
-    cover, cover_days = _covers(columns.pattern[who], timetable_of_bay[bay_group], patterns, timetables, len(timetables))
+    cover, cover_days = _covers(
+        columns.pattern[who], timetable_of_bay[bay_group], patterns, timetables, len(timetables)
+    )
     why = np.full(len(cls), Why.eligible, dtype=np.int8)
     # From the nearest to success to the farthest, so that the first rule that fails is the one that stays.
     why[value_m <= 0] = Why.no_value
     why[_rejected(columns, who, facility)] = Why.rejected
     why[~_suitable(neighbourhood.facilities, bays, columns, who, bay_group)] = Why.no_suitable_bay
+    near = walk_m <= columns.limit_m[who]
+    would_do = (why == Why.eligible) & near
     why[cover < 0] = Why.no_window
+    why[~near] = Why.too_far
     days = np.array([len(pattern.days) for pattern in patterns], dtype=np.int64)
     why[days[columns.pattern[who]] == 0] = Why.no_day
-    why[walk_m > columns.limit_m[who]] = Why.too_far
     cover = np.where(why == Why.eligible, cover, -1)
     ptr = np.searchsorted(cls, np.arange(len(representative) + 1))
-    return Options(cls, bay_group, walk_m, value_m, why, cover, ptr), cover_days
+    return Options(cls, bay_group, walk_m, value_m, why, cover, would_do, ptr), cover_days
 
 
 def _reachable(home: Ints, walks: WalkPairs) -> tuple[Ints, Ints, Ints]:
-    """Class, facility and metres for all facilities each class knows a walk to; the nearest one where none is within limits."""
+    """Class, facility and metres for all facilities each class knows a walk to; the nearest where none is in reach."""
     begins = np.searchsorted(walks.home, home, side="left")
     counts = np.searchsorted(walks.home, home, side="right") - begins
     cls = np.repeat(np.arange(len(home)), counts)
@@ -332,9 +361,7 @@ def _reachable(home: Ints, walks: WalkPairs) -> tuple[Ints, Ints, Ints]:
     return cls, facility, walk_m
 
 
-def _by_bay_group(
-    cls: Ints, facility: Ints, walk_m: Ints, bays: Bays, num_facilities: int
-) -> tuple[Ints, Ints, Ints]:
+def _by_bay_group(cls: Ints, facility: Ints, walk_m: Ints, bays: Bays, num_facilities: int) -> tuple[Ints, Ints, Ints]:
     """Options by facility spread over the facility's bay groups, in order of class and bay group."""
     counts = np.bincount(bays.facility, minlength=num_facilities)
     first = np.zeros(num_facilities, dtype=np.int64)
@@ -378,7 +405,7 @@ def _rejected(columns: _Columns, who: Ints, facility: Ints) -> NDArray[np.bool_]
 def _suitable(
     facilities: tuple[Facility, ...], bays: Bays, columns: _Columns, who: Ints, bay_group: Ints
 ) -> NDArray[np.bool_]:
-    """Kinds and height: needs are met by all their kinds, a car without needs parks in standard or large groups only."""
+    """Kinds and height: needs are met by all their kinds, a car without needs parks in standard or large bays only."""
     offered = np.zeros(len(bays.hours), dtype=np.int64)
     plain = np.zeros(len(bays.hours), dtype=np.bool_)
     height = np.full(len(bays.hours), np.inf)
@@ -413,7 +440,10 @@ def _require_locks_possible(
         there = bays.facility[options.bay_group[mine]] == columns.locked[demand]
         whys = options.why[mine][there]
         why = Why(int(whys.max())).name if len(whys) else Why.too_far.name
-        words.append(f"{ids[demand]} is locked to {neighbourhood.facilities[int(columns.locked[demand])].id}, which it may not have: {why}")
+        words.append(
+            f"{ids[demand]} is locked to {neighbourhood.facilities[int(columns.locked[demand])].id}, "
+            f"which it may not have: {why}"
+        )
     if words:
         more = f"; and {len(words) - _MOST_NAMED} more" if len(words) > _MOST_NAMED else ""
         raise NoPlan("no plan keeps every lock: " + "; ".join(words[:_MOST_NAMED]) + more)
@@ -421,6 +451,7 @@ def _require_locks_possible(
 
 def _instance(
     options: Options,
+    *,
     pair_option: Ints,
     class_of: Ints,
     num_classes: int,

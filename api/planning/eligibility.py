@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.calendars.clock import DAY_MIN
-from api.calendars.unroll import GroupHours, Minutes, closure_spans, inside_one, merged, unroll_stays
 from api.calendars.day_kinds import DayKinds
+from api.calendars.unroll import GroupHours, Minutes, closure_spans, inside_one, merged, unroll_stays
 from api.neighbourhoods.model import Facility
 
 
@@ -55,7 +55,9 @@ def timetable_of(facility: Facility, hours: GroupHours) -> Timetable:
     )
 
 
-def pattern_of(days: str, arrive_min: int, leave_min: int, kinds: DayKinds, *, first: int, last: int, through: bool) -> Pattern:
+def pattern_of(
+    days: str, arrive_min: int, leave_min: int, kinds: DayKinds, *, first: int, last: int, through: bool
+) -> Pattern:
     """Stays of one kind of demand over the term."""
     return Pattern(*unroll_stays(days, arrive_min, leave_min, kinds, first=first, last=last, stay_through=through))
 
@@ -64,15 +66,16 @@ def days_left_out(pattern: Pattern, timetable: Timetable) -> NDArray[np.bool_] |
     """
     Asked days that closures leave out, (N,), when the timetable admits all others; None when it does not.
 
-    Eligible is: at most half of the asked days are left out; every other stay lies inside the open time, begins where a window
-    admits entry, and neither begins nor ends strictly inside the no-movement hours.
+    Eligible is: at most half of the asked days are left out; every other stay lies inside the open time, begins where
+    a window admits entry, and neither begins nor ends strictly inside the no-movement hours.
     """
     closed = timetable.closed_start[None, :] < pattern.ends[:, None]
-    left_out = (closed & (pattern.starts[:, None] < timetable.closed_end[None, :])).any(axis=1)
+    during = closed & (pattern.starts[:, None] < timetable.closed_end[None, :])
+    left_out: NDArray[np.bool_] = np.logical_or.reduce(during, axis=1)
     if not len(pattern.days) or 2 * int(left_out.sum()) > len(pattern.days):
         return None
     starts, ends = pattern.starts[~left_out], pattern.ends[~left_out]
-    admitted = (
+    admitted = bool(
         inside_one(starts, ends, timetable.open_start, timetable.open_end).all()
         and inside_one(starts, starts + 1, timetable.entry_start, timetable.entry_end).all()
         and not _strictly_inside(starts, timetable.no_movement).any()

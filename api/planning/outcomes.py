@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocator.draw import draw_order
+from allocator.instance import Instance
 from allocator.solve import Solution
 from api.planning.compiling import Compiled, Ints, Why
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """`option` (D,) is the option each demand was given, −1 for none; `drawn` (D,) says whether a draw decided on it."""
+    """`option` (D,) is the option each demand was given, −1 for none; `drawn` (D,) whether a draw decided on it."""
 
     option: Ints
     drawn: np.ndarray
@@ -52,7 +53,32 @@ def outcomes_of(compiled: Compiled, solution: Solution, *, seed: str) -> Outcome
                 demand = next(queue)
                 group = compiled.group_of_class[compiled.class_of[demand]]
                 option[demand] = compiled.pair_option[instance.pair_ptr[group] + offset]
+        if len(offsets) > 1:
+            _give_shortest_walks_first(compiled, demands[:total], option)
     return Outcomes(option, drawn)
+
+
+def _give_shortest_walks_first(compiled: Compiled, drawn: list[int], option: Ints) -> None:
+    """
+    Order what demands of the same walks were given by these walks, in place.
+
+    A merged group can hold demands whose equal values are made of other walks (one holds a permit, one has waited),
+    so the order of its first member's walks need not be that of all. Its pairs stand in the same order for each.
+    """
+    pair_ptr, walk_m = compiled.instance.pair_ptr, compiled.options.walk_m
+    begin_of: dict[int, int] = {}
+    by_walks: dict[bytes, list[int]] = {}
+    for demand in drawn:
+        group = int(compiled.group_of_class[compiled.class_of[demand]])
+        begin_of[demand] = int(pair_ptr[group])
+        walks = walk_m[compiled.pair_option[pair_ptr[group] : pair_ptr[group + 1]]]
+        by_walks.setdefault(walks.tobytes(), []).append(demand)
+    for members in by_walks.values():
+        # An option is found by its place in the member's own list, which holds each option once, in rising order.
+        begins = np.array([begin_of[demand] for demand in members])
+        offsets = np.searchsorted(compiled.pair_option, option[members]) - begins
+        order = np.argsort(walk_m[option[members]], kind="stable")
+        option[members] = compiled.pair_option[begins + offsets[order]]
 
 
 def _by_group(compiled: Compiled, merged: Ints) -> dict[int, list[int]]:
@@ -72,7 +98,9 @@ def _served_by_merged(solution: Solution, pair_ptr: Ints) -> dict[int, list[tupl
     pairs = np.flatnonzero(solution.taken)
     group = np.searchsorted(pair_ptr, pairs, side="right") - 1
     totals: dict[int, dict[int, int]] = {}
-    rows = zip(solution.merged[group].tolist(), (pairs - pair_ptr[group]).tolist(), solution.taken[pairs].tolist(), strict=True)
+    rows = zip(
+        solution.merged[group].tolist(), (pairs - pair_ptr[group]).tolist(), solution.taken[pairs].tolist(), strict=True
+    )
     for merged, offset, count in rows:
         mine = totals.setdefault(merged, {})
         mine[offset] = mine.get(offset, 0) + count
@@ -81,7 +109,7 @@ def _served_by_merged(solution: Solution, pair_ptr: Ints) -> dict[int, list[tupl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reasons:
-    """Why classes got nothing: `why` (K,) the best of the options', `short` (O,) metres of value an eligible option fell short."""
+    """Why classes got nothing: `why` (K,) the best of the options', `short` (O,) metres an option fell short."""
 
     why: np.ndarray
     option_why: np.ndarray
@@ -97,13 +125,13 @@ def reasons_of(compiled: Compiled, solution: Solution) -> Reasons:
     why[(why == Why.no_home_access) & compiled.home_reaches] = Why.too_far
     why[~compiled.has_days & (why > Why.no_home_access)] = Why.no_day
     short = np.zeros(len(options.cls), dtype=np.int64)
-    short[compiled.pair_option] = _shortfalls(compiled, solution)
+    missing = paid_by_pair(compiled.instance, solution) - solution.scale * compiled.instance.pair_value_m
+    short[compiled.pair_option] = -(-np.maximum(0, missing) // solution.scale)  # rounded up to whole metres
     return Reasons(why, option_why, short)
 
 
-def _shortfalls(compiled: Compiled, solution: Solution) -> Ints:
-    """max(0, Σ prices the stay would pay − its value there) for each pair (J,), rounded up to whole metres."""
-    instance = compiled.instance
+def paid_by_pair(instance: Instance, solution: Solution) -> Ints:
+    """Sum of the prices that a stay would pay at each pair (J,), in 1/scale metre."""
     paid = np.zeros(instance.num_pairs, dtype=np.int64)
     order = np.argsort(solution.price_bay_group, kind="stable")
     bay_groups = solution.price_bay_group[order]
@@ -113,10 +141,14 @@ def _shortfalls(compiled: Compiled, solution: Solution) -> Ints:
         mine = order[np.searchsorted(bay_groups, bay_group) : np.searchsorted(bay_groups, bay_group, side="right")]
         pairs = by_bay_group[begins[bay_group] : begins[bay_group + 1]]
         covers, which = np.unique(instance.pair_cover[pairs], return_inverse=True)
-        sums = np.array([_paid(instance.cover_ptr, instance.cover_start, instance.cover_end, cover, solution, mine) for cover in covers])
+        sums = np.array(
+            [
+                _paid(instance.cover_ptr, instance.cover_start, instance.cover_end, cover, solution, mine)
+                for cover in covers
+            ]
+        )
         paid[pairs] = sums[which] if len(covers) else 0
-    short = np.maximum(0, paid - solution.scale * instance.pair_value_m)
-    return -(-short // solution.scale)
+    return paid
 
 
 def _paid(ptr: Ints, starts: Ints, ends: Ints, cover: int, solution: Solution, prices: Ints) -> int:

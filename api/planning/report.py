@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allocator.solve import Solution, gap_of
 from api.calendars.clock import date_of, instant_text
@@ -22,6 +23,7 @@ def plan_of(
     outcomes: Outcomes,
     reasons: Reasons,
     *,
+    estimated: NDArray[np.bool_],
     seed: int,
     seconds: Mapping[str, float],
     warnings: tuple[str, ...],
@@ -42,7 +44,7 @@ def plan_of(
         "walk_m": _walk_summary(walks),
         "assignments": _assignments(compiled, outcomes, served),
         "unserved": _unserved(compiled, outcomes, reasons),
-        "bay_values": _bay_values(compiled, solution),
+        "bay_values": _bay_values(compiled, solution, estimated),
         "seed": seed,
         "input_sha256": dict(compiled.neighbourhood.input_sha256),
         "version": version("baytide"),
@@ -63,11 +65,16 @@ def _assignments(compiled: Compiled, outcomes: Outcomes, served: Ints) -> list[J
     ids = compiled.neighbourhood.demands["id"].to_list()
     options, bays = compiled.options, compiled.bays
     left_out = [
-        [date_of(day).isoformat() for day in compiled.patterns[number].days[flags]] for number, flags in compiled.cover_days
+        [date_of(day).isoformat() for day in compiled.patterns[number].days[flags]]
+        for number, flags in compiled.cover_days
     ]
     chosen = outcomes.option[served]
     rows = zip(
-        served.tolist(), options.bay_group[chosen].tolist(), options.walk_m[chosen].tolist(), options.cover[chosen].tolist(), strict=True
+        served.tolist(),
+        options.bay_group[chosen].tolist(),
+        options.walk_m[chosen].tolist(),
+        options.cover[chosen].tolist(),
+        strict=True,
     )
     return [
         {
@@ -112,13 +119,13 @@ def _option_rows(compiled: Compiled, reasons: Reasons, cls: int) -> list[Json]:
     return rows
 
 
-def _bay_values(compiled: Compiled, solution: Solution) -> list[Json]:
-    """What one more bay would add at most, by bay group; exactly where prices say exactly that."""
+def _bay_values(compiled: Compiled, solution: Solution, estimated: NDArray[np.bool_]) -> list[Json]:
+    """Tell what one more bay would add at most, by bay group; exactly where prices say exactly that."""
     bays, count = compiled.bays, len(compiled.bays.hours)
     total = np.zeros(count, dtype=np.int64)
     np.add.at(total, solution.price_bay_group, solution.price)
     prices = np.bincount(solution.price_bay_group, minlength=count)
-    exact = (prices <= 1) & solution.bay_value_exact & (solution.value_m == solution.bound_m)
+    exact = ~estimated & (prices <= 1) & solution.bay_value_exact & (solution.value_m == solution.bound_m)
     value_m = -(-total // solution.scale)
     return [
         {

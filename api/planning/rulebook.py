@@ -1,8 +1,9 @@
 """
 The rules of NEIGHBOURHOOD.md once more, in plain code for the checker.
 
-Nothing here is shared with the compiler or the solver but the folder's records, the calendar of workdays and the walks: two
-independent readings of the same page have to agree. Moments are minutes from 1970-01-01T00:00 on the local wall clock.
+Nothing here is shared with the compiler or the solver but the folder's records, the calendar of workdays and the
+walks: two independent readings of the same page have to agree. Moments are minutes from 1970-01-01T00:00 on the local
+wall clock.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _in_season(day: tuple[int, int], begin: tuple[int, int], end: tuple[int, int
 
 
 class Hours:
-    """Capacity over time of the bay groups of one facility: at each edge of a window, bays by group until the next edge."""
+    """Capacity over time of the bay groups of one facility: at each edge of a window, bays until the next edge."""
 
     def __init__(self, rulebook: Rulebook, facility: Facility, last_moment: int) -> None:
         self.opened: list[list[tuple[Window, list[Span]]]] = [
@@ -146,9 +147,11 @@ class Hours:
 def days_left_out(
     stays: Sequence[tuple[date, int, int]], hours: Hours, group: int, facility: Facility
 ) -> tuple[date, ...] | None:
-    """Days that closures leave out, when the demand may otherwise stand in the group on every asked day; None when not."""
+    """Days that closures leave out, when the demand may stand in the group on every other asked day; None when not."""
     closures = [_closed(closure) for closure in facility.closures]
-    left_out = tuple(day for day, begin, end in stays if any(begin < shut_end and shut < end for shut, shut_end in closures))
+    left_out = tuple(
+        day for day, begin, end in stays if any(begin < shut_end and shut < end for shut, shut_end in closures)
+    )
     if not stays or 2 * len(left_out) > len(stays):
         return None
     for day, begin, end in stays:
@@ -176,8 +179,5 @@ def _held_inside(moment: int, no_movement: Span | None) -> bool:
 def fits(needs: str, height_m: float | None, facility: Facility, group: int) -> bool:
     """Whether the bays suit the car: kinds and height."""
     kinds = facility.bay_groups[group].kinds
-    if needs:
-        suits = all(need in kinds for need in needs.split())
-    else:
-        suits = "standard" in kinds or "large" in kinds
+    suits = all(need in kinds for need in needs.split()) if needs else "standard" in kinds or "large" in kinds
     return suits and (height_m is None or facility.max_height_m is None or height_m <= facility.max_height_m)

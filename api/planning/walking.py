@@ -17,8 +17,8 @@ def walks_of(neighbourhood: Neighbourhood, *, progress: Callable[[int, int], Non
     """
     Pairs of homes and facilities with their walk in whole metres, up to the largest limit that anybody has.
 
-    Indices are positions in `homes` and `facilities`. Walks that the folder lists are the truth and all of them are given, longer
-    ones too.
+    Indices are positions in `homes` and `facilities`. Walks that the folder lists are the truth and all of them are
+    given, longer ones too.
 
     Raises
     ------

@@ -13,10 +13,12 @@ import orjson
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from api.errors import UnusablePlace
 from api.neighbourhoods.model import Neighbourhood
 
 Json = dict[str, Any]
 CERTIFICATE = "certificate.json"
+COMPANIONS = (CERTIFICATE, "plan.csv", "plan.geojson")
 
 
 def write_plan(out: Path, neighbourhood: Neighbourhood, plan: Json, certificate: Json) -> list[Path]:
@@ -32,10 +34,53 @@ def write_plan(out: Path, neighbourhood: Neighbourhood, plan: Json, certificate:
         out: orjson.dumps(plan, option=orjson.OPT_INDENT_2),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    staged = [(path, _staged(path, content)) for path, content in files.items()]
-    for path, temporary in staged:
-        temporary.replace(path)
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, content in files.items():
+            staged.append((path, _staged(path, content)))
+        for path, temporary in staged:
+            temporary.replace(path)
+    finally:
+        for _, temporary in staged:
+            temporary.unlink(missing_ok=True)
     return list(files)
+
+
+def require_place(out: Path) -> None:
+    """
+    Refuse a place for a plan that cannot hold it, before the work of making one.
+
+    Raises
+    ------
+    UnusablePlace
+        With what is in the way.
+    """
+    if out.name in COMPANIONS:
+        raise UnusablePlace(
+            f"{out} is the name of a file that goes beside the plan; name the plan otherwise, as plan.json"
+        )
+    for path in (out, *(out.with_name(name) for name in COMPANIONS)):
+        require_file_place(path)
+
+
+def require_file_place(out: Path) -> None:
+    """
+    Refuse a place where a file cannot be put: a folder, a pipe, a device, or below what is no folder.
+
+    Raises
+    ------
+    UnusablePlace
+        With what is in the way.
+    """
+    if out.is_dir():
+        raise UnusablePlace(f"{out} is a folder; name a file")
+    if out.exists() and not out.is_file():  # a device would be replaced by a file, a pipe be waited for
+        raise UnusablePlace(f"{out} is not a file and is left as it is; name a file")
+    nearest = next(parent for parent in out.absolute().parents if parent.exists())
+    if not nearest.is_dir():
+        raise UnusablePlace(f"{nearest} is not a folder, so {out} cannot be written")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UnusablePlace(f"{nearest} may not be written to")
 
 
 def _staged(path: Path, content: bytes) -> Path:
@@ -56,7 +101,9 @@ def _rows(plan: Json) -> str:
         days = " ".join(row["days_left_out"])
         writer.writerow([row["demand"], row["facility"], row["bay_group"], row["walk_m"], days, "", ""])
     for row in plan["unserved"]:
-        writer.writerow([row["demand"], "", "", "", "", row["reason"], "; ".join(map(option_text, row["options"])) or NOTHING])
+        writer.writerow(
+            [row["demand"], "", "", "", "", row["reason"], "; ".join(map(option_text, row["options"])) or NOTHING]
+        )
     return buffer.getvalue()
 
 
@@ -83,9 +130,7 @@ def option_text(option: Json) -> str:
 
 def _features(neighbourhood: Neighbourhood, plan: Json) -> Json:
     """Lines from homes to the bays they were given, and points of homes that go without."""
-    homes = {
-        identity: (lon, lat) for identity, lon, lat in neighbourhood.homes.select("id", "lon", "lat").iter_rows()
-    }
+    homes = {identity: (lon, lat) for identity, lon, lat in neighbourhood.homes.select("id", "lon", "lat").iter_rows()}
     home_of = dict(neighbourhood.demands.select("id", "home").iter_rows())
     doors = {facility.id: _door(facility.entrances, facility.geometry) for facility in neighbourhood.facilities}
     features = []

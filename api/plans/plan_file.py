@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.errors import Fault, FolderFaults
+from api.neighbourhoods.files import RepeatedKey, find_obstacle, require_json_once
 
 
 class _Part(BaseModel):
@@ -139,10 +140,13 @@ def _of_this_plan(found: Mapping[str, Any] | None, plan: PlanFile, named: Path |
 
 
 def _read_object(path: Path) -> dict[str, Any]:
+    obstacle = find_obstacle(path)
+    if obstacle is not None:
+        raise FolderFaults([Fault(path.name, 1, "file", obstacle)])
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise FolderFaults([Fault(path.name, 1, "file", "is missing")]) from None
+        content = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=require_json_once)
+    except RepeatedKey as error:
+        raise FolderFaults([Fault(path.name, 1, error.key or "key", "stands twice in one object")]) from None
     except UnicodeDecodeError:
         raise FolderFaults([Fault(path.name, 1, "file", "is not UTF-8")]) from None
     except json.JSONDecodeError as error:
@@ -156,7 +160,8 @@ def _require_same_inputs(name: str, plan: PlanFile, folder: Path) -> None:
     faults = []
     for file, digest in plan.input_sha256.items():
         try:
-            same = hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
+            path = folder / file
+            same = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
         except OSError:
             same = False
         if not same:
