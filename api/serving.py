@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import signal
 import socket
 
 import typer
@@ -43,9 +44,14 @@ def serve_on(settings: Settings, engine: Engine) -> None:
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         typer.echo(f"Baytide: http://{shown}:{port}/ (Ctrl-C ends it)")
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
-        # When it has shut down, uvicorn hands on the key press that asked for it.
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[door])
+        # When it has shut down, uvicorn hands on the key press or the signal that asked for it. The default of that
+        # signal would end the process there and then, and leave the private database running.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run(sockets=[door])
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

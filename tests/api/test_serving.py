@@ -45,7 +45,8 @@ def test_when_every_port_is_taken_the_way_out_is_named() -> None:
             listening_socket("127.0.0.1", 65_535)
 
 
-def test_the_service_starts_its_own_database_and_leaves_cleanly_on_the_interrupt_key() -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM], ids=["interrupt key", "service manager"])
+def test_the_service_starts_its_own_database_and_leaves_cleanly_when_asked(asked: signal.Signals) -> None:
     with tempfile.TemporaryDirectory(prefix="baytide-test-") as place:
         Path(place).chmod(0o755)
         data = Path(place) / "data"
@@ -66,7 +67,7 @@ def test_the_service_starts_its_own_database_and_leaves_cleanly_on_the_interrupt
                 with urlopen(f"{address[0]}readyz", timeout=30) as answer:
                     assert answer.status == 200
             finally:
-                service.send_signal(signal.SIGINT)
+                service.send_signal(asked)
                 said = service.communicate(timeout=60)
         assert (service.returncode, said[1]) == (0, "")
         assert not PrivateCluster(data).is_running()
