@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, literal_column,
 from api.db import tables
 from api.db.copying import copy_rows, reserve_ids
 from api.errors import ApiError
+from api.neighbourhoods.feature_values import FILE as FACILITIES_FILE
 from api.neighbourhoods.model import Neighbourhood
-from api.neighbourhoods.read_facilities import FILE as FACILITIES_FILE
 from api.neighbourhoods.street_rows import copy_streets
 from api.neighbourhoods.supply_rows import Supply, copy_supply, hex_wkb
 from api.plans.importing import copy_plan

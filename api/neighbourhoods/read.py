@@ -14,6 +14,7 @@ import shapely
 from api.calendars.clock import DAY_MIN, hours_text, parse_hours
 from api.calendars.day_kinds import REST_DAY, WORKDAY, day_kinds, today
 from api.errors import Fault, FolderFaults
+from api.neighbourhoods.feature_values import FILE as FACILITIES_FILE
 from api.neighbourhoods.files import Findings
 from api.neighbourhoods.model import (
     DECISIONS_SCHEMA,
@@ -23,7 +24,6 @@ from api.neighbourhoods.model import (
     Facility,
     Neighbourhood,
 )
-from api.neighbourhoods.read_facilities import FILE as FACILITIES_FILE
 from api.neighbourhoods.read_facilities import read_facilities, read_facility_ids
 from api.neighbourhoods.read_settings import FILE as SETTINGS_FILE
 from api.neighbourhoods.read_settings import Settings, read_settings
