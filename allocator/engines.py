@@ -12,6 +12,9 @@ from ortools.linear_solver.python import model_builder_helper as mbh
 
 from allocator.errors import EngineFailed
 
+FEW_NODES = 100
+"""Up to so many nodes a programme in whole numbers is solved with quick settings."""
+
 Floats = NDArray[np.float64]
 
 
@@ -80,6 +83,15 @@ def solve_whole(
     """
     Solve a programme in whole numbers with SCIP, single-threaded and so repeatable unless `limit_s` cuts it short.
 
+    Parameters
+    ----------
+    gap
+        Stop at this relative gap.
+    nodes
+        Stop after so many nodes, never when negative; up to `FEW_NODES` go without strong branching and with few cuts.
+    hint
+        (N,) a starting point.
+
     Returns
     -------
     Answer or None
@@ -119,9 +131,6 @@ def solve_whole(
 
 def _plain(array: Floats) -> Any:  # noqa: ANN401  (the library's stubs ask for a type no array has)
     return array
-
-
-FEW_NODES = 100
 
 
 def _settings(nodes: int) -> str:

@@ -36,6 +36,7 @@ DIVE_SHARE = 0.1
 """Share of the split pairs that a dive rounds up between two linear programmes."""
 MOST_SPLIT_COLUMNS = 6000
 SPLIT_NODES = 20
+"""Size and nodes of the one programme that places the split demands anew after the dive."""
 _DUST = 1e-6
 
 

@@ -143,8 +143,3 @@ def _conflicting_locks(compiled: Compiled, conflict: LocksConflict) -> str:
         + ", ".join(named[:20])
         + (" …" if len(named) > 20 else "")
     )
-
-
-def without_timing(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return a plan without its seconds: equal for equal inputs."""
-    return {key: value for key, value in plan.items() if key != "seconds"}

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.solve import Solution
-from api.calendars.clock import day_number
-from api.calendars.unroll import Minutes, merged, window_spans
+from api.calendars.unroll import Minutes, inside_one, merged, window_spans
 from api.planning.compiling import Compiled, Ints, Why
 from api.planning.eligibility import cover_of, days_left_out, timetable_of
 from api.planning.outcomes import paid_by_pair
@@ -60,10 +59,8 @@ def _closed_hours(compiled: Compiled, index: int) -> tuple[Minutes, Minutes]:
     group = next(group for group in facility.bay_groups if group.id == compiled.bays.group_id[index])
     if not facility.buffer_bays and all(window.bays for window in group.windows):
         return nothing, nothing
-    first = day_number(compiled.neighbourhood.term_from) - 1
-    ends = [int(pattern.ends.max()) for pattern in compiled.patterns if len(pattern.ends)]
-    last = min(compiled.kinds.last, max(ends, default=0) // 1440 + 1)
-    spans = [window_spans(window, compiled.kinds, first=first, last=last) for window in group.windows]
+    days = {"first": compiled.bays.first_day, "last": compiled.bays.last_day}
+    spans = [window_spans(window, compiled.kinds, **days) for window in group.windows]
     if not spans:
         return nothing, nothing
     starts, stops = merged(np.concatenate([start for start, _ in spans]), np.concatenate([stop for _, stop in spans]))
@@ -91,14 +88,7 @@ def _paid(solution: Solution, index: int, starts: Minutes, ends: Minutes) -> int
     """Sum of a bay group's prices at instants inside sorted, disjoint intervals."""
     mine = np.flatnonzero(solution.price_bay_group == index)
     at = solution.price_at[mine]
-    return int(solution.price[mine][_inside(at, starts, ends)].sum())
-
-
-def _inside(at: Minutes, starts: Minutes, ends: Minutes) -> NDArray[np.bool_]:
-    if not len(starts):
-        return np.zeros(len(at), dtype=np.bool_)
-    found = np.searchsorted(starts, at, side="right") - 1
-    return (found >= 0) & (at < ends[np.maximum(found, 0)])
+    return int(solution.price[mine][inside_one(at, at + 1, starts, ends)].sum())
 
 
 def _wishes(
@@ -129,7 +119,7 @@ def _wishes(
 def _common(starts: Minutes, ends: Minutes, other_start: Minutes, other_end: Minutes) -> tuple[Minutes, Minutes]:
     """Intervals common to two sets, both sorted and disjoint."""
     cuts = np.unique(np.concatenate((starts, ends, other_start, other_end)))
-    both = np.flatnonzero(_inside(cuts, starts, ends) & _inside(cuts, other_start, other_end))
+    both = np.flatnonzero(inside_one(cuts, cuts + 1, starts, ends) & inside_one(cuts, cuts + 1, other_start, other_end))
     return merged(cuts[both], cuts[both + 1])
 
 
@@ -138,7 +128,7 @@ def _prices_for(wishes: list[_Wish]) -> list[tuple[int, int]]:
     chosen: dict[int, int] = {}
     for wish in sorted(wishes, key=lambda wish: int(wish.ends[0])):
         points = np.array(list(chosen), dtype=np.int64)
-        met = points[_inside(points, wish.starts, wish.ends)]
+        met = points[inside_one(points, points + 1, wish.starts, wish.ends)]
         at = int(met[0]) if len(met) else int(wish.ends[0]) - 1
         chosen[at] = max(chosen.get(at, 0), wish.need)
     return sorted(chosen.items())

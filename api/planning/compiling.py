@@ -47,6 +47,9 @@ class Bays:
     facility_id: tuple[str, ...]
     group_id: tuple[str, ...]
     hours: tuple[GroupHours, ...]
+    first_day: int
+    """Day numbers of the first and the last day whose windows are unrolled, both inclusive."""
+    last_day: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,7 +272,7 @@ def _bays(facilities: tuple[Facility, ...], kinds: DayKinds, *, first: int, last
             facility_id.append(facilities[index].id)
             group_id.append(group.id)
             hours.append(group_hours)
-    return Bays(np.array(facility, dtype=np.int64), tuple(facility_id), tuple(group_id), tuple(hours))
+    return Bays(np.array(facility, dtype=np.int64), tuple(facility_id), tuple(group_id), tuple(hours), first, last)
 
 
 def _distinct_timetables(facilities: tuple[Facility, ...], bays: Bays) -> tuple[list[Timetable], Ints]:
