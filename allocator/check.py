@@ -7,9 +7,10 @@ wrong, in words; nothing returned means that it holds.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
+from allocator.certificate import Fork, Leaf, Node
 from allocator.instance import Instance
 
 Price = tuple[int, int, int]
@@ -17,9 +18,16 @@ Price = tuple[int, int, int]
 
 
 def faults_of(
-    instance: Instance, taken: Sequence[int], *, value_m: int, bound_m: int, prices: Iterable[Price], scale: int
+    instance: Instance,
+    taken: Sequence[int],
+    *,
+    value_m: int,
+    bound_m: int,
+    prices: Iterable[Price],
+    scale: int,
+    branches: Sequence[Node] = (),
 ) -> list[str]:
-    """Everything that is wrong with a plan and its certificate."""
+    """Everything that is wrong with a plan and its certificate; `branches`, where there are any, prove it optimal."""
     prices = list(prices)
     return [
         *each_demand_at_most_once(instance, taken),
@@ -27,6 +35,7 @@ def faults_of(
         *value_is_the_sum(instance, taken, value_m),
         *bound_follows_from_prices(instance, bound_m, prices, scale),
         *([f"value {value_m} is above the bound {bound_m}"] if value_m > bound_m else []),
+        *(branches_prove_the_value(instance, value_m, branches, prices, scale) if branches else []),
     ]
 
 
@@ -80,23 +89,102 @@ def bound_follows_from_prices(instance: Instance, bound_m: int, prices: Iterable
 
 def bound_of(instance: Instance, prices: Iterable[Price], scale: int) -> int:
     """⌊(Σ_d max(0, max_p (scale · value − Σ prices at covered minutes)) + Σ price · capacity) / scale⌋."""
+    return _worth(instance, prices, scale, paid={}, locks=False) // scale
+
+
+def _worth(instance: Instance, prices: Iterable[Price], scale: int, *, paid: Mapping[int, int], locks: bool) -> int:
+    """Sum inside `bound_of`, pairs paying extra; with `locks`, groups that must be served are, even below zero."""
     at: dict[int, list[tuple[int, int]]] = defaultdict(list)
     total = 0
     for bay_group, minute, price in prices:
         at[bay_group].append((minute, price))
         total += price * _capacity_at(instance, bay_group, minute)
     for group in range(instance.num_groups):
-        best = 0
+        gains = [] if locks and instance.must_serve[group] else [0]
         for pair in _pairs(instance, group):
             cover = _cover(instance, int(instance.pair_cover[pair]))
-            paid = sum(
+            charged = sum(
                 price
                 for minute, price in at[int(instance.pair_bay_group[pair])]
                 if any(start <= minute < end for start, end in cover)
             )
-            best = max(best, scale * int(instance.pair_value_m[pair]) - paid)
-        total += int(instance.group_count[group]) * best
-    return total // scale
+            gains.append(scale * int(instance.pair_value_m[pair]) - charged - paid.get(pair, 0))
+        total += int(instance.group_count[group]) * max(gains, default=0)
+    return total
+
+
+def branches_prove_the_value(
+    instance: Instance, value_m: int, branches: Sequence[Node], prices: Iterable[Price], scale: int
+) -> list[str]:
+    """Every plan falls under one of the leaves, and no leaf allows more than the value."""
+    faults = every_node_is_one_case_of_one_fork(branches)
+    if faults:
+        return faults
+    plain: Counter[tuple[int, int]] = Counter()
+    for bay_group, minute, price in prices:
+        plain[bay_group, minute] += price
+    for leaf, way in _leaves(branches):
+        node = branches[leaf]
+        if isinstance(node, Leaf):
+            faults += leaf_bound_follows_from_prices(instance, leaf, node, way=way, plain=plain, scale=scale)
+            faults += [f"leaf {leaf} allows {node.bound_m}, above {value_m}"] if node.bound_m > value_m else []
+    return faults
+
+
+def every_node_is_one_case_of_one_fork(branches: Sequence[Node]) -> list[str]:
+    """Node 0 is the root; every other is `below` or `above` of exactly one fork, and stands after it."""
+    faults = []
+    cases: Counter[int] = Counter()
+    for index, node in enumerate(branches):
+        if isinstance(node, Fork):
+            cases.update((node.below, node.above))
+            if not (index < node.below < len(branches) and index < node.above < len(branches)):
+                faults.append(f"fork {index} goes on at {node.below} and {node.above}, not at nodes after it")
+    wrong = [index for index in range(len(branches)) if cases[index] != (index > 0)]
+    return faults or [f"node {index} is a case of {cases[index]} forks" for index in wrong]
+
+
+Way = dict[int, tuple[Fork, bool]]
+"""Forks above a node by number, and whether it lies on the side `below`."""
+
+
+def _leaves(branches: Sequence[Node]) -> Iterable[tuple[int, Way]]:
+    waiting: list[tuple[int, Way]] = [(0, {})]
+    while waiting:
+        index, way = waiting.pop()
+        node = branches[index]
+        if isinstance(node, Fork):
+            waiting += [(node.below, {**way, index: (node, True)}), (node.above, {**way, index: (node, False)})]
+        else:
+            yield index, way
+
+
+def leaf_bound_follows_from_prices(
+    instance: Instance, number: int, leaf: Leaf, *, way: Way, plain: Mapping[tuple[int, int], int], scale: int
+) -> list[str]:
+    """
+    Say whether a leaf's bound is not what its prices give.
+
+    It is the bound of the prices where each fork on the way has one too: what its number is worth is paid (`below`, and
+    price · at_most is added) or earned (`above`, and price · (at_most + 1) is taken off).
+    """
+    rows = zip(leaf.price_bay_group.tolist(), leaf.price_at.tolist(), strict=True)
+    prices = dict(plain) | dict(zip(rows, leaf.price.tolist(), strict=True))
+    forks = list(zip(leaf.fork.tolist(), leaf.fork_price.tolist(), strict=True))
+    if any(price < 0 for price in (*prices.values(), *(price for _, price in forks))):
+        return [f"leaf {number} has a price below zero"]
+    if any(fork not in way for fork, _ in forks) or len({fork for fork, _ in forks}) < len(forks):
+        return [f"leaf {number} prices a fork that is not on its way, or one twice"]
+    paid: Counter[int] = Counter()
+    total = 0
+    for index, price in forks:
+        fork, below = way[index]
+        total += price * fork.at_most if below else -price * (fork.at_most + 1)
+        for pair, weight in zip(fork.pair.tolist(), fork.weight.tolist(), strict=True):
+            paid[pair] += price * weight if below else -price * weight
+    charged = [(bay_group, minute, price) for (bay_group, minute), price in prices.items()]
+    bound = (total + _worth(instance, charged, scale, paid=paid, locks=True)) // scale
+    return [] if bound == leaf.bound_m else [f"leaf {number} says {leaf.bound_m}, its prices prove {bound}"]
 
 
 def _pairs(instance: Instance, group: int) -> range:

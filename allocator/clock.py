@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Counts down from `limit_s` seconds; never over without."""
+    """Counts down from `limit_s` seconds; without a limit never over, unless it is stopped."""
 
     __slots__ = ("_end",)
 
@@ -20,3 +20,7 @@ class Clock:
     def is_over(self) -> bool:
         """Whether the limit has passed."""
         return self._end is not None and time.monotonic() >= self._end
+
+    def stop(self) -> None:
+        """Let the limit pass now; a signal handler may call this."""
+        self._end = time.monotonic()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.clock import Clock
+from allocator.descent import Prices
 from allocator.engines import solve_linear
 from allocator.errors import EngineFailed
 from allocator.instance import Ints
@@ -15,12 +16,14 @@ from allocator.presolve import Problem
 from allocator.prices import SCALE, Floats, foot_prices, proven_bound, whole_prices
 from allocator.programmes import part_of
 
-CORE_LOSS_M = 50.0
-"""Pairs that lose less than this at the ascent's prices are the first core."""
-MOST_CORE_PAIRS = 120_000
-"""A larger linear programme takes minutes; the first core is cut to the smallest losses."""
-MOST_COLUMNS = 300_000
+CORE_LOSS_M = 20.0
+"""Pairs that lose less than this at the descent's prices are the first core."""
+MOST_CORE_PAIRS = 12_000
+"""A larger linear programme takes longer than the descent takes to come as close."""
+MOST_COLUMNS = 150_000
 """Work limit: columns of all linear programmes together."""
+Flags = NDArray[np.bool_]
+
 SMOOTHING = 0.5
 """Also priced: this far from the best prices towards the programme's (Wentges 1997, Operations Research Letters)."""
 _SETTLED_M = 1.0
@@ -59,54 +62,77 @@ def losses_of(problem: Problem, price: Floats) -> tuple[Floats, Floats]:
     return np.repeat(best, np.diff(problem.pair_ptr)) - reduced, best
 
 
-def settle_prices(problem: Problem, price: Floats, *, clock: Clock | None = None) -> Core:
+def settle_prices(problem: Problem, prices: Prices, *, clock: Clock | None = None) -> Core:
     """
-    Descend from the ascent's prices to the optimum of the relaxation by pricing pairs into a growing core.
+    Take the descent's prices to the optimum of the relaxation by pricing pairs into a growing core.
 
     Each round solves the linear programme of the core, takes its duals and those half-way from the best prices known,
     evaluates the bound of both over all pairs, and adds the pairs that beat their group's dual. When none does, the
-    prices are optimal.
+    prices are optimal. Where the core is too large the descent's prices and fractional plan stay.
     """
     clock = clock or Clock()
-    best_price = np.maximum(price, 0.0)
+    best_price = np.maximum(prices.lambda_m, 0.0)
     best_bound = proven_bound(problem, whole_prices(problem, best_price))
-    amount = np.zeros(problem.num_pairs)
-    inside = _first_core(problem, best_price)
+    amount = prices.amount
+    group = problem.pair_group()
+    inside, wavering = _first_core(problem, best_price)
     settled, rounds, columns = False, 0, 0
-    while not settled and not clock.is_over() and columns + int(inside.sum()) <= MOST_COLUMNS:
-        pairs = np.flatnonzero(inside)
-        part = part_of(problem, pairs, free=problem.group_count, residual=problem.row_capacity)
+    while not settled and not clock.is_over() and columns < MOST_COLUMNS:
+        pairs, sure = _columns(problem, inside, wavering)
+        if len(pairs) > MOST_CORE_PAIRS:
+            break
+        part = part_of(problem, pairs, free=problem.group_count, residual=problem.row_capacity - problem.load_of(sure))
         try:
             answer = solve_linear(part.programme, limit_s=clock.left_s())
         except EngineFailed:  # out of time, or locks that contradict each other: both are told elsewhere
             break
         assert answer.duals is not None  # noqa: S101  (a linear programme's answer has them)
         rounds, columns = rounds + 1, columns + len(pairs)
-        amount = np.zeros(problem.num_pairs)
+        amount = sure.astype(np.float64)
         amount[pairs] = answer.x
-        group_dual, duals = np.zeros(problem.num_groups), np.zeros(problem.num_rows)
-        group_dual[part.groups] = answer.duals[: len(part.groups)]
+        duals = np.zeros(problem.num_rows)
         duals[part.rows] = np.maximum(answer.duals[len(part.groups) :], 0.0)
+        reduced = problem.pair_value_m - foot_prices(problem, duals)[problem.pair_footprint]
+        group_dual = np.bincount(group, weights=np.where(sure > 0, reduced, 0.0), minlength=problem.num_groups)
+        group_dual[part.groups] = answer.duals[: len(part.groups)]
         middle = best_price + SMOOTHING * (duals - best_price)
         for candidate in (middle, duals):
             bound = proven_bound(problem, whole_prices(problem, candidate))
             if bound <= best_bound:  # of equal bounds the programme's prices are the rounder ones
                 best_price, best_bound = candidate, bound
         loss, _ = losses_of(problem, middle)
-        reduced = problem.pair_value_m - foot_prices(problem, duals)[problem.pair_footprint]
-        better = reduced > group_dual[problem.pair_group()] + _DUST_M
-        settled = best_bound - answer.bound < _SETTLED_M or not (better & ~inside).any()
+        better = ~inside & (reduced > group_dual[group] + _DUST_M)
+        doubted = better | ((sure > 0) & (reduced < -_DUST_M) & ~problem.must_serve[group])
+        settled = best_bound - answer.bound - problem.value_of(sure) < _SETTLED_M or not doubted.any()
         inside |= better | (loss <= _SETTLED_M)
+        wavering[group[doubted]] = True
     return Core(whole_prices(problem, best_price), best_bound, amount, settled, rounds)
 
 
-def _first_core(problem: Problem, price: Floats) -> NDArray[np.bool_]:
-    """Pairs near their group's best, and all pairs of groups that must be served."""
-    loss, _ = losses_of(problem, price)
-    near = loss <= CORE_LOSS_M
-    if int(near.sum()) > MOST_CORE_PAIRS:
-        near = loss <= np.partition(loss, MOST_CORE_PAIRS)[MOST_CORE_PAIRS]
-    return near | problem.must_serve[problem.pair_group()]
+def _first_core(problem: Problem, price: Floats) -> tuple[Flags, Flags]:
+    """Pairs (J,) near their group's best, and groups (G,) that have more than one such choice, staying out included."""
+    loss, best = losses_of(problem, price)
+    near = (loss <= CORE_LOSS_M) | problem.must_serve[problem.pair_group()]
+    return near, (best <= CORE_LOSS_M) & ~problem.must_serve
+
+
+def _columns(problem: Problem, inside: Flags, wavering: Flags) -> tuple[Ints, Ints]:
+    """
+    Pairs that the programme decides on, and the demands (J,) of pairs that it need not: the only ones of their group.
+
+    Where the sure ones alone would not fit on a row, all that stand there are left to the programme.
+    """
+    group = problem.pair_group()
+    alone = np.bincount(group[inside], minlength=problem.num_groups) == 1
+    sure = np.where(inside & (alone & ~wavering)[group], problem.group_count[group], 0)
+    over = problem.load_of(sure) > problem.row_capacity
+    crowded = np.bincount(
+        np.repeat(np.arange(len(problem.foot_ptr) - 1), np.diff(problem.foot_ptr)),
+        weights=over[problem.foot_rows],
+        minlength=len(problem.foot_ptr) - 1,
+    )
+    sure[crowded[problem.pair_footprint] > 0] = 0
+    return np.flatnonzero(inside & (np.bincount(group, weights=sure, minlength=problem.num_groups) == 0)[group]), sure
 
 
 def whole_part(amount: NDArray[np.float64]) -> Ints:

@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from allocator.clock import Clock
 from allocator.instance import Ints
 from allocator.presolve import Problem
 
 SCALE = 2520
 """Prices are kept in 1/2520 m in certificates: divisible by 1 … 10, as the duals of small programmes often need."""
 
-MOMENTUM = 0.95
-PATIENCE = 20
-"""Sweeps without progress after which steps get shorter."""
-SHORTEN = 0.7
-SHORTEST = 1e-4
 FEWEST_SHARED_PAIRS = 300_000
 """Fewer pairs are swept sooner than threads, on a busy machine, have found each other; the result is the same."""
-_PROGRESS = 1e-6
-
 Floats = NDArray[np.float64]
 Number = TypeVar("Number", np.int64, np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prices:
-    """`lambda_m` (R,) metres on rows, none negative, and the `bound_m` they prove, as a float."""
-
-    lambda_m: Floats
-    bound_m: float
-    sweeps: int
-
-
-def ascend_prices(
-    problem: Problem,
-    *,
-    target_m: float,
-    start: Floats | None = None,
-    sweeps: int = 1000,
-    clock: Clock | None = None,
-) -> Prices:
-    """
-    Raise prices on crowded rows until the Lagrangian bound stops falling.
-
-    Minimises  L(λ) = Σ_g count[g] · max(0, max_j value[j] − Σ_r∈rows(j) λ[r]) + Σ_r λ[r] · capacity[r],   λ ≥ 0,
-    without the inner max(0, ·) for groups that must be served.
-
-    Parameters
-    ----------
-    problem
-        G groups, J pairs, R rows; values in metres.
-    target_m
-        Value of a plan that is known: steps are as long as would reach it if L were linear.
-    start
-        Prices to begin from, (R,) metres; zero without. A solved neighbour's prices save most of the sweeps.
-    sweeps
-        Passes over the pairs; the work limit. Equal input gives equal output whatever the number of threads.
-    clock
-        When to stop early; never without.
-
-    Returns
-    -------
-    Prices
-        The best found; valid whatever they are.
-
-    Notes
-    -----
-    Polyak's step (1969, USSR Comp. Math. and Math. Physics 9, 14–29) along a direction smoothed over sweeps and scaled
-    by 1/√capacity, shortened whenever progress stalls. On the Monaco sample a thousand sweeps come within 7 m per
-    demand of the linear optimum where steps decaying geometrically stay 180 m above it.
-    """
-    price = np.zeros(problem.num_rows) if start is None else np.maximum(start, 0.0)
-    direction = np.zeros(problem.num_rows)
-    scale = 1.0 / np.sqrt(np.maximum(problem.row_capacity, 1))
-    best, best_bound = price, np.inf
-    length, stalled, done = 1.0, 0, 0
-    while done < sweeps and length > SHORTEST and best_bound >= target_m + 1:  # closer than a metre is optimal
-        bound, load = _bound(problem, price)
-        done += 1
-        stalled = 0 if bound < best_bound * (1 - _PROGRESS) else stalled + 1
-        if bound < best_bound:
-            best, best_bound = price, float(bound)
-        if stalled > PATIENCE:
-            length, stalled = length * SHORTEN, 0
-        over = load - problem.row_capacity
-        slope = np.where((price <= 0) & (over < 0), 0.0, over)  # prices at zero do not fall
-        steepness = float((slope * slope * scale).sum())
-        if steepness <= 0 or (clock is not None and clock.is_over()):
-            break
-        direction = MOMENTUM * direction + (1 - MOMENTUM) * slope * scale
-        price = np.maximum(price + length * max(bound - target_m, 1.0) / steepness * direction, 0.0)
-    return Prices(best, best_bound, done)
 
 
 def foot_prices(problem: Problem, price: NDArray[Number]) -> NDArray[Number]:
@@ -106,58 +27,45 @@ def foot_prices(problem: Problem, price: NDArray[Number]) -> NDArray[Number]:
     return sums
 
 
-def _bound(problem: Problem, price: Floats) -> tuple[float, Ints]:
-    """Lagrangian bound in metres and the load (R,) of everybody's best choice."""
+def bound_of(problem: Problem, price: Floats) -> float:
+    """Lagrangian bound in metres, as a float: one pass over the pairs. Groups that must be served have no way out."""
     foot = foot_prices(problem, price)
-    best_choices = _best_choices_shared if problem.num_pairs >= FEWEST_SHARED_PAIRS else _best_choices_alone
-    best_foot, best_value = best_choices(
-        problem.pair_ptr, problem.pair_value_m, problem.pair_footprint, foot, problem.must_serve
-    )
-    count = problem.group_count
-    served = best_foot >= 0
-    demand = np.bincount(best_foot[served], weights=count[served], minlength=len(foot))
-    load = np.bincount(problem.foot_rows, weights=np.repeat(demand, np.diff(problem.foot_ptr)), minlength=len(price))
+    best_of_all = _best_of_all_shared if problem.num_pairs >= FEWEST_SHARED_PAIRS else _best_of_all_alone
+    best = best_of_all(problem.pair_ptr, problem.pair_value_m, problem.pair_footprint, foot, problem.must_serve)
     # Summed in a fixed order: a library's dot product may add up in another one on another number of cores.
-    return float((count * best_value).sum() + (price * problem.row_capacity).sum()), load
+    return float((problem.group_count * best).sum() + (price * problem.row_capacity).sum())
 
 
 @numba.njit(cache=True, inline="always")
 def _best_of(
     group: int, pair_ptr: Ints, pair_value: Ints, pair_foot: Ints, foot_price: Floats, must_serve: NDArray[np.bool_]
-) -> tuple[int, float]:
-    """Footprint (−1: none) and reduced value of a group's best pair; the first among equals."""
-    top = -np.inf if must_serve[group] else 0.0
-    foot = -1
+) -> float:
+    """Metres of a group's best choice; staying out is one unless it must be served."""
+    top = -np.inf if must_serve[group] and pair_ptr[group] < pair_ptr[group + 1] else 0.0
     for pair in range(pair_ptr[group], pair_ptr[group + 1]):
-        value = pair_value[pair] - foot_price[pair_foot[pair]]
-        if value > top:
-            top = value
-            foot = pair_foot[pair]
-    return foot, top
+        top = max(top, pair_value[pair] - foot_price[pair_foot[pair]])
+    return top
 
 
 @numba.njit(cache=True)
-def _best_choices_alone(
+def _best_of_all_alone(
     pair_ptr: Ints, pair_value: Ints, pair_foot: Ints, foot_price: Floats, must_serve: NDArray[np.bool_]
-) -> tuple[Ints, Floats]:
-    """Footprint (−1: none) and reduced value (metres) of each group's best pair."""
-    best_foot = np.empty(len(pair_ptr) - 1, dtype=np.int64)
-    best_value = np.empty(len(pair_ptr) - 1, dtype=np.float64)
-    for group in range(len(best_foot)):
-        best_foot[group], best_value[group] = _best_of(group, pair_ptr, pair_value, pair_foot, foot_price, must_serve)
-    return best_foot, best_value
+) -> Floats:
+    best = np.empty(len(pair_ptr) - 1, dtype=np.float64)
+    for group in range(len(best)):
+        best[group] = _best_of(group, pair_ptr, pair_value, pair_foot, foot_price, must_serve)
+    return best
 
 
 @numba.njit(parallel=True, cache=True)
-def _best_choices_shared(
+def _best_of_all_shared(
     pair_ptr: Ints, pair_value: Ints, pair_foot: Ints, foot_price: Floats, must_serve: NDArray[np.bool_]
-) -> tuple[Ints, Floats]:
+) -> Floats:
     """Do the same in threads: no group reads what another writes, so their number changes nothing."""
-    best_foot = np.empty(len(pair_ptr) - 1, dtype=np.int64)
-    best_value = np.empty(len(pair_ptr) - 1, dtype=np.float64)
-    for group in numba.prange(len(best_foot)):
-        best_foot[group], best_value[group] = _best_of(group, pair_ptr, pair_value, pair_foot, foot_price, must_serve)
-    return best_foot, best_value
+    best = np.empty(len(pair_ptr) - 1, dtype=np.float64)
+    for group in numba.prange(len(best)):
+        best[group] = _best_of(group, pair_ptr, pair_value, pair_foot, foot_price, must_serve)
+    return best
 
 
 def proven_bound(problem: Problem, price: Ints, *, scale: int = SCALE) -> int:

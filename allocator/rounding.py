@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from allocator.clock import Clock
@@ -20,16 +21,12 @@ from allocator.programmes import part_of
 
 PLACE_LOSS_M = 60.0
 """Pairs that lose less than this are offered to the demands the linear programme left in parts."""
-AREA_LOSS_M = 120.0
-"""Pairs that lose less than this are free when a neighbourhood is re-solved."""
-AREAS = ((5, 1000, 20), (8, 1500, 20))
-"""Sizes of neighbourhoods, tried in turn: bay groups, columns at most, nodes. Small ones gain most for their time."""
+AREAS = ((8, 1500, 20, 40.0), (8, 1500, 20, 120.0), (10, 2000, 200, 120.0))
+"""Kinds of neighbourhoods, tried in turn: bay groups, columns at most, nodes, and the loss in metres of the pairs."""
 MOST_IDLE_TRIES = 10
 """Neighbourhoods of one size in a row with next to no gain after which the next size is tried."""
 LEAST_GAIN = 0.005
 """Share of what is missing to the bound that counts as a gain."""
-MOST_AREA_COLUMNS = 30_000
-"""Work limit: columns of all neighbourhoods together."""
 LEAST_LOST_M = 0.5
 """A bay group at which less is lost is as good as its best."""
 DIVE_SHARE = 0.1
@@ -60,6 +57,14 @@ class Draft:
 def empty_draft(problem: Problem) -> Draft:
     """Nobody placed yet."""
     return Draft(np.zeros(problem.num_pairs, dtype=np.int64), problem.row_capacity.copy(), problem.group_count.copy())
+
+
+def draft_of(problem: Problem, taken: Ints) -> Draft:
+    """Go on from a plan that keeps every rule."""
+    draft = empty_draft(problem)
+    pairs = np.flatnonzero(taken)
+    draft.give(problem, pairs, taken[pairs])
+    return draft
 
 
 def serve_locked(problem: Problem, draft: Draft) -> None:
@@ -192,42 +197,43 @@ def improve(
     *,
     price: Floats,
     bound_m: int,
-    enough: Callable[[int], bool],
+    spare_m: float,
+    most_columns: int,
     clock: Clock,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int], None] = lambda _value_m: None,
 ) -> int:
     """
-    Re-solve neighbourhoods of bay groups where value is lost, small ones first, until nothing more is gained.
+    Re-solve neighbourhoods of bay groups where value is lost, until nothing more is gained.
 
-    Returns the number of neighbourhoods re-solved. `enough` judges the value, `progress` hears (value, tries done).
+    Stops when no more than `spare_m` lies between value and bound, or after so many columns of neighbourhoods; returns
+    how many were re-solved. `progress` hears the value.
     """
     loss, best = losses_of(problem, price)
-    neighbours = _Neighbours(problem, loss)
     value = problem.value_of(draft.taken)
     done = columns = 0
-    for bay_groups, most_columns, nodes in AREAS:
+    for bay_groups, area_columns, nodes, most_loss_m in AREAS:
+        neighbours = _Neighbours(problem, loss, best, most_loss_m)
         failed: set[int] = set()
         idle = 0
-        while idle < MOST_IDLE_TRIES and columns < MOST_AREA_COLUMNS and not clock.is_over():
-            if value >= bound_m or enough(value):
+        while idle < MOST_IDLE_TRIES and columns < most_columns and not clock.is_over():
+            if bound_m - value <= spare_m:
                 return done
-            lost = _lost_by_bay_group(problem, draft, price, loss, best)
-            lost[list(failed)] = 0.0
-            seed = int(np.argmax(lost))
-            if lost[seed] <= LEAST_LOST_M:
+            lost = lost_by_bay_group(problem, draft, price, loss, best)
+            open_ = lost.copy()
+            open_[list(failed)] = 0.0
+            seed = int(np.argmax(open_))
+            if open_[seed] <= LEAST_LOST_M:
                 break
-            pairs = neighbours.pairs_around(seed, lost, bay_groups=bay_groups, most_columns=most_columns)
+            pairs = neighbours.pairs_around(seed, lost, draft, bay_groups=bay_groups, most_columns=area_columns)
             gained = re_solve(problem, draft, pairs, nodes=nodes, clock=clock)
             value, done, columns = value + gained, done + 1, columns + len(pairs)
             idle = 0 if gained > LEAST_GAIN * (bound_m - value) else idle + 1
             failed = failed | {seed} if gained == 0 else {seed}
-            progress(value, done)
+            progress(value)
     return done
 
 
-def _lost_by_bay_group(
-    problem: Problem, draft: Draft, price: Floats, loss: Floats, best: Floats
-) -> NDArray[np.float64]:
+def lost_by_bay_group(problem: Problem, draft: Draft, price: Floats, loss: Floats, best: Floats) -> NDArray[np.float64]:
     """Metres between plan and bound by the bay group they are lost at: detours, demands left out, bays left empty."""
     size = int(problem.pair_bay_group.max(initial=-1)) + 1
     detours = draft.taken * np.minimum(loss, 1e9)
@@ -244,33 +250,36 @@ def _lost_by_bay_group(
 class _Neighbours:
     """Which bay groups share demands, and the pairs of a bay group with its neighbours."""
 
-    def __init__(self, problem: Problem, loss: Floats) -> None:
+    def __init__(self, problem: Problem, loss: Floats, best: Floats, most_loss_m: float) -> None:
         self._problem = problem
-        self._near = loss <= AREA_LOSS_M
-        self._order = np.argsort(problem.pair_bay_group, kind="stable")
-        size = int(problem.pair_bay_group.max(initial=-1)) + 1
-        self._begin = np.searchsorted(problem.pair_bay_group[self._order], np.arange(size + 1))
+        self._group = problem.pair_group()
+        self._near = loss <= most_loss_m
         self._loss = loss
+        self._best = best
+        group = self._group[self._near]
+        stands = scipy.sparse.csr_matrix(
+            (np.sqrt(problem.group_count[group]), (group, problem.pair_bay_group[self._near])),
+            shape=(problem.num_groups, int(problem.pair_bay_group.max(initial=-1)) + 1),
+        )
+        self._shared = scipy.sparse.csr_matrix(stands.T @ stands)
 
-    def pairs_around(self, seed: int, lost: NDArray[np.float64], *, bay_groups: int, most_columns: int) -> Ints:
+    def pairs_around(self, seed: int, lost: Floats, draft: Draft, *, bay_groups: int, most_columns: int) -> Ints:
         """Pairs that may matter at a bay group and those that share most demands with it, the most value lost first."""
-        problem = self._problem
-        groups = self._groups_at(seed)
-        shared = np.zeros(len(self._begin) - 1)
-        for group in groups:
-            mine = slice(problem.pair_ptr[group], problem.pair_ptr[group + 1])
-            near = self._near[mine]
-            shared[problem.pair_bay_group[mine][near]] += problem.group_count[group]
-        shared[seed] = np.inf
-        ranked = np.lexsort((-lost, -shared))[:bay_groups]
-        chosen = np.zeros(len(shared), dtype=np.bool_)
-        chosen[ranked[shared[ranked] > 0]] = True
-        candidates = np.flatnonzero(chosen[problem.pair_bay_group] & self._near)
+        chosen = self._chosen(seed, lost, bay_groups)
+        here = chosen[self._problem.pair_bay_group]
+        candidates = np.flatnonzero(here & (self._near | (draft.taken > 0)))
+        asking = np.unique(self._group[candidates])
+        most_gain = lost[chosen].sum() + (draft.free[asking] * self._best[asking]).sum() + 1
+        useful = (self._loss[candidates] <= most_gain) | (draft.taken[candidates] > 0)  # no better plan uses others
+        candidates = candidates[useful]
         if len(candidates) > most_columns:
             candidates = np.sort(candidates[np.argsort(self._loss[candidates], kind="stable")[:most_columns]])
         return candidates
 
-    def _groups_at(self, bay_group: int) -> Ints:
-        here = self._order[self._begin[bay_group] : self._begin[bay_group + 1]]
-        here = here[self._near[here]]
-        return np.unique(np.searchsorted(self._problem.pair_ptr, here, side="right") - 1)
+    def _chosen(self, seed: int, lost: Floats, bay_groups: int) -> NDArray[np.bool_]:
+        shared = self._shared[[seed]].toarray().reshape(-1)
+        shared[seed] = np.inf
+        ranked = np.lexsort((-lost, -shared))[:bay_groups]
+        chosen = np.zeros(len(lost), dtype=np.bool_)
+        chosen[ranked[shared[ranked] > 0]] = True
+        return chosen

@@ -8,20 +8,45 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from allocator.base import Base
+from allocator.branching import on_instance, prove
+from allocator.certificate import Node
+from allocator.citywide import NEAR_LOSS_M, plan_citywide
 from allocator.clock import Clock
-from allocator.core import losses_of, settle_prices
+from allocator.core import Core, losses_of, settle_prices
+from allocator.crew import Crew
+from allocator.descent import Prices, descend_prices
 from allocator.errors import EngineFailed, LocksConflict
 from allocator.flow import is_transport, solve_transport
 from allocator.instance import Instance, Ints
+from allocator.planning import refine
 from allocator.presolve import Problem, presolve
-from allocator.prices import SCALE, Floats, ascend_prices, proven_bound
-from allocator.rounding import Draft, empty_draft, fill, improve, re_solve, round_plan, serve_locked
+from allocator.prices import SCALE, Floats, proven_bound
+from allocator.rounding import Draft, draft_of, empty_draft, fill, re_solve, serve_locked
+from allocator.ties import canonical
+from allocator.warm import (
+    CALM_M,
+    LOCAL_SHARE,
+    base_prices,
+    base_taken,
+    disturbed_bay_groups,
+    keep_households,
+    kept_draft,
+    local_prices,
+)
 
-SWEEPS = 1000
 ENOUGH_M_PER_DEMAND = 0.05
-"""Below this certified gap neighbourhoods stop being worth their time, unless the caller asks for less."""
-MOST_EXACT_DEMANDS = 8000
+"""Below this certified gap plans of larger cities are not improved, unless the caller asks for less."""
+MOST_EXACT_DEMANDS = 12_000
 """Up to here the true optimum is looked for, whatever the gap per demand."""
+MOST_WHOLE_PAIRS = 15_000
+"""Problems with more pairs near their group's best are planned district by district."""
+WARM_M = 60.0
+"""First temperature where a base's prices are off everywhere: weights or limits changed, or most demands are new."""
+FAR_M_PER_DEMAND = 3.0
+"""A base's plan that is now farther than this from the bound is planned anew instead of improved."""
+COLUMNS = 120_000
+"""Work limit: columns of neighbourhoods where there is one district."""
 EXACT_COLUMNS = 1500
 """Columns of one last programme over everything that a better plan can use."""
 SMALL_DEMANDS = 1000
@@ -29,6 +54,7 @@ SMALL_COLUMNS = 12_000
 """As many for a problem of so few demands, where completeness costs little."""
 EXACT_WORK = 4_000_000
 """Columns times nodes of the last programme."""
+_NO_NODES: tuple[Node, ...] = ()
 
 Progress = Callable[[str, int, int], None]
 """Hears the stage, and the value and bound so far in metres."""
@@ -56,6 +82,9 @@ class Solution:
         Whether the prices are exactly what one more bay would add, where a bay group has a single price.
     work
         What was done: sweeps, programmes, neighbourhoods.
+    branches
+        Cases that prove the plan optimal although value and bound differ; none where they do not or the work limit
+        came first.
     """
 
     taken: Ints
@@ -68,6 +97,12 @@ class Solution:
     scale: int
     bay_value_exact: bool
     work: dict[str, int]
+    branches: tuple[Node, ...] = ()
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether no plan is worth more, by the prices or by the branches."""
+        return self.value_m == self.bound_m or bool(self.branches)
 
     @property
     def gap(self) -> float:
@@ -80,11 +115,31 @@ def gap_of(value_m: int, bound_m: int) -> float:
     return (bound_m - value_m) / max(1, value_m)
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """How a solve is run; nothing in it changes the plan, unless the clock cuts in."""
+
+    clock: Clock
+    workers: int | None
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Start:
+    """Prices of a base on rows (R,), metres, and its demands at pairs (J,); None for what there is none of."""
+
+    price: Floats | None
+    held: Ints | None
+
+
 def solve(
     instance: Instance,
     *,
     gap: float = 0.0,
     time_limit_s: float | None = None,
+    base: Base | None = None,
+    clock: Clock | None = None,
+    workers: int | None = None,
     progress: Progress = lambda _stage, _value_m, _bound_m: None,
 ) -> Solution:
     """
@@ -99,6 +154,13 @@ def solve(
     time_limit_s
         Stop refining after so many seconds; there is a plan whatever the limit. Without it, equal input gives equal
         output.
+    base
+        A solved neighbour to start from. Among plans of equal value that it leads to, the one that changes fewest
+        households of the base is preferred.
+    clock
+        Counts in place of `time_limit_s`, and whoever holds it may stop it; there is a plan then too.
+    workers
+        Processes that plan districts of a large city; as many as there are cores without. The plan is the same.
     progress
         Hears every step.
 
@@ -107,54 +169,120 @@ def solve(
     LocksConflict
         When the groups that must be served cannot all be served; it names groups of the instance.
     """
-    clock = Clock(time_limit_s)
+    run = _Run(clock or Clock(time_limit_s), workers, progress)
     problem = presolve(instance)
+    held = None if base is None else base_taken(instance, problem, base)
     try:
         if is_transport(problem):
             with suppress(EngineFailed):  # values too large for the flow engine's arithmetic
-                return _exact(instance, problem, progress)
-        return _certified(instance, problem, gap=gap, clock=clock, progress=progress)
+                return _exact(instance, problem, held, run)
+        start = None if base is None else base_prices(problem, base)
+        return _certified(instance, problem, _Start(start, held), gap=gap, run=run)
     except LocksConflict as conflict:
         groups = np.flatnonzero(np.isin(problem.group_of, conflict.groups))
         raise LocksConflict(tuple(groups.tolist())) from conflict
 
 
-def _exact(instance: Instance, problem: Problem, progress: Progress) -> Solution:
+def _exact(instance: Instance, problem: Problem, held: Ints | None, run: _Run) -> Solution:
     taken, price_m = solve_transport(problem)
     price = price_m * SCALE
-    solution = _solution(instance, problem, taken, price, exact=True, work={"flows": 1})
-    progress("flow", solution.value_m, solution.bound_m)
+    work, nodes = {"flows": 1}, _NO_NODES
+    if problem.value_of(taken) < proven_bound(problem, price):  # locks that displace others
+        taken, nodes = _branched(problem, taken, price, Clock(), work)
+    taken = _settled(problem, taken, price, held, run.clock)
+    solution = _solution(instance, problem, taken, price, exact=True, work=work, nodes=nodes)
+    run.progress("flow", solution.value_m, solution.bound_m)
     return solution
 
 
-def _certified(instance: Instance, problem: Problem, *, gap: float, clock: Clock, progress: Progress) -> Solution:
-    draft = _first_draft(problem)
-    value = problem.value_of(draft.taken)
-    prices = ascend_prices(problem, target_m=value, sweeps=SWEEPS, clock=clock)
-    progress("prices", value, int(prices.bound_m))
-    core = settle_prices(problem, prices.lambda_m, clock=clock)
-    progress("core", value, core.bound_m)
-    work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds, "neighbourhoods": 0}
-    rounded = round_plan(problem, price=core.lambda_m, amount=core.amount, clock=clock)
-    draft = rounded if problem.value_of(rounded.taken) >= value else draft
+def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: float, run: _Run) -> Solution:
+    first = _first_draft(problem)
+    value = problem.value_of(first.taken)
+    prices = _prices(problem, start.price, run.clock)
+    run.progress("prices", value, int(prices.bound_m))
+    core = settle_prices(problem, prices, clock=run.clock)
+    run.progress("core", value, core.bound_m)
+    work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds}
+    few = instance.num_demands <= MOST_EXACT_DEMANDS
+    spare = max(core.bound_m * gap / (1 + gap), 0.0 if few else ENOUGH_M_PER_DEMAND * instance.num_demands)
+    kept = None
+    if start.held is not None:
+        kept = kept_draft(problem, start.held, core.lambda_m)
+        if core.bound_m - problem.value_of(kept.taken) > FAR_M_PER_DEMAND * instance.num_demands:
+            kept = None
+    draft = _planned(problem, core, kept, spare_m=spare, run=run, work=work)
+    draft = draft if problem.value_of(draft.taken) >= value else first
+    if few:
+        most_columns = SMALL_COLUMNS if instance.num_demands <= SMALL_DEMANDS else EXACT_COLUMNS
+        _finish(problem, draft, core, spare_m=spare, most_columns=most_columns, clock=run.clock)
+    taken, nodes = draft.taken, _NO_NODES
+    if few and core.bound_m - problem.value_of(taken) > spare:
+        taken, nodes = _branched(problem, taken, core.price, run.clock, work)
+    taken = _settled(problem, taken, core.price, start.held, run.clock)
+    return _solution(instance, problem, taken, core.price, exact=False, work=work, nodes=nodes)
 
-    spare = ENOUGH_M_PER_DEMAND * instance.num_demands if instance.num_demands > MOST_EXACT_DEMANDS else 0.0
 
-    def enough(value_m: int) -> bool:
-        return gap_of(value_m, core.bound_m) <= gap or core.bound_m - value_m <= spare
+def _settled(problem: Problem, taken: Ints, price: Ints, held: Ints | None, clock: Clock) -> Ints:
+    """Break ties: for the households of the base, where there is one, else in the order of groups."""
+    if held is not None:
+        return keep_households(problem, draft_of(problem, taken), held, clock=clock).taken
+    return canonical(problem, taken, price / SCALE, clock=clock)
 
-    work["neighbourhoods"] = improve(
-        problem,
-        draft,
-        price=core.lambda_m,
-        bound_m=core.bound_m,
-        enough=enough,
-        clock=clock,
-        progress=lambda value_m, _: progress("neighbourhoods", value_m, core.bound_m),
-    )
-    most_columns = SMALL_COLUMNS if instance.num_demands <= SMALL_DEMANDS else EXACT_COLUMNS
-    _finish(problem, draft, core.lambda_m, core.bound_m, most_columns=most_columns, enough=enough, clock=clock)
-    return _solution(instance, problem, draft.taken, core.price, exact=False, work=work)
+
+def _prices(problem: Problem, start: Floats | None, clock: Clock) -> Prices:
+    """
+    Find prices from scratch, or from those of a base.
+
+    A base's prices are far off only where something was edited. There they are found anew first, so that the whole
+    city need not be warmed up again; where they are far off everywhere, it is.
+    """
+    if start is None:
+        return descend_prices(problem, clock=clock)
+    disturbed = disturbed_bay_groups(problem, start)
+    if len(disturbed) > LOCAL_SHARE * len(np.unique(problem.row_bay_group)):
+        return descend_prices(problem, start=start, hottest_m=WARM_M, clock=clock)
+    if len(disturbed):
+        start = local_prices(problem, start, disturbed, clock=clock)
+    return descend_prices(problem, start=start, hottest_m=CALM_M, clock=clock)
+
+
+def _planned(
+    problem: Problem, core: Core, kept: Draft | None, *, spare_m: float, run: _Run, work: dict[str, int]
+) -> Draft:
+    """Plan in whole cars near the relaxation's, in one piece or district by district; improve a draft there is."""
+
+    def progress(value_m: int) -> None:
+        run.progress("neighbourhoods", value_m, core.bound_m)
+
+    loss, _ = losses_of(problem, core.lambda_m)
+    if int((loss <= NEAR_LOSS_M).sum()) <= MOST_WHOLE_PAIRS:
+        planned = refine(problem, core, kept, spare_m=spare_m, columns=COLUMNS, clock=run.clock, progress=progress)
+        work["neighbourhoods"] = planned.neighbourhoods
+        return draft_of(problem, planned.taken)
+    with Crew(run.workers) as crew:
+        draft, done = plan_citywide(
+            problem,
+            price=core.lambda_m,
+            amount=core.amount,
+            bound_m=core.bound_m,
+            start=kept,
+            spare_m=spare_m,
+            crew=crew,
+            clock=run.clock,
+            progress=progress,
+        )
+    for name, count in done.items():
+        work[name] = work.get(name, 0) + count
+    return draft
+
+
+def _branched(
+    problem: Problem, taken: Ints, price: Ints, clock: Clock, work: dict[str, int]
+) -> tuple[Ints, tuple[Node, ...]]:
+    """Prove the plan optimal by branching, or a better one that turns up; no nodes where the work limit came first."""
+    proof = prove(problem, taken, price, clock=clock)
+    work["branching_programmes"] = proof.programmes
+    return proof.taken, proof.nodes or ()
 
 
 def _first_draft(problem: Problem) -> Draft:
@@ -165,25 +293,16 @@ def _first_draft(problem: Problem) -> Draft:
     return draft
 
 
-def _finish(
-    problem: Problem,
-    draft: Draft,
-    price: Floats,
-    bound_m: int,
-    *,
-    most_columns: int,
-    enough: Callable[[int], bool],
-    clock: Clock,
-) -> None:
+def _finish(problem: Problem, draft: Draft, core: Core, *, spare_m: float, most_columns: int, clock: Clock) -> None:
     """
     Re-solve all pairs that a better plan can use: none loses more than lies between value and bound.
 
     Where these are too many, those that lose least come first; what they gain leaves fewer.
     """
-    loss, _ = losses_of(problem, price)
+    loss, _ = losses_of(problem, core.lambda_m)
     value, complete, gained = problem.value_of(draft.taken), False, 1
-    while gained and not complete and not enough(value) and not clock.is_over():
-        used = loss <= bound_m - value + 1
+    while gained and not complete and core.bound_m - value > spare_m and not clock.is_over():
+        used = loss <= core.bound_m - value + 1
         complete = int(used.sum()) <= most_columns
         if not complete and most_columns < SMALL_COLUMNS:
             break
@@ -196,13 +315,21 @@ def _finish(
 
 
 def _solution(
-    instance: Instance, problem: Problem, taken: Ints, price: Ints, *, exact: bool, work: dict[str, int]
+    instance: Instance,
+    problem: Problem,
+    taken: Ints,
+    price: Ints,
+    *,
+    exact: bool,
+    work: dict[str, int],
+    nodes: tuple[Node, ...] = (),
 ) -> Solution:
     priced = np.flatnonzero(price)
+    value_m, bound_m = problem.value_of(taken), proven_bound(problem, price)
     return Solution(
         taken=_split(instance, problem, taken),
-        value_m=problem.value_of(taken),
-        bound_m=proven_bound(problem, price),
+        value_m=value_m,
+        bound_m=bound_m,
         merged=problem.group_of,
         price_bay_group=problem.row_bay_group[priced],
         price_at=problem.row_at[priced],
@@ -210,6 +337,7 @@ def _solution(
         scale=SCALE,
         bay_value_exact=exact,
         work=work,
+        branches=on_instance(instance, problem, nodes) if value_m < bound_m else (),
     )
 
 

@@ -44,7 +44,7 @@ def run_demo(settings: Settings, *, serve: bool) -> None:
             f"facilities and {made.demands:,} demands made up"
         )
         allocation = allocate_folder(folder, out=plan)
-        _say_plan(allocation.plan)
+        _say_plan(allocation.answer)
         faults = check_folder(folder, plan)
         if faults:
             raise DemoFailed("the checker does not accept the plan: " + "; ".join(faults[:5]))

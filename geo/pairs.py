@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,35 +16,26 @@ from geo.network import WalkNetwork, build_network
 from geo.osm.streets import read_streets
 from geo.snap import ISLAND_M, MAX_SNAP_M, Attachments, StreetIndex
 from geo.walk import Progress, nearest_sources, walks_within
+from geo.walk_pairs import NO_FACILITY, NO_WALK, WalkPairs, no_pairs, pairs_within, walk_pairs_of
+
+__all__ = [
+    "DETOUR_FACTOR",
+    "NO_FACILITY",
+    "NO_WALK",
+    "WalkPairs",
+    "network_pairs",
+    "pairs_on_network",
+    "straight_line_pairs",
+]
 
 DETOUR_FACTOR = 1.3
 """Walked metres per metre of straight line where no streets are given: the contract's figure for ordinary cities."""
 
-NO_FACILITY = -1
-NO_WALK = -1
-
 _NAMES_SHOWN = 10
 _ROUNDS_DOWN_M = 0.5
 """Pairs are kept by their rounded metres, and half a metre more may still round down to the limit."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WalkPairs:
-    """J pairs of a home and a facility within the limit, for H homes; distances are metres rounded once."""
-
-    home: NDArray[np.int32]
-    """(J,) index into the homes, sorted by (home, facility)."""
-    facility: NDArray[np.int32]
-    walk_m: NDArray[np.int32]
-    """(J,) shortest over the facility's entrances."""
-    home_reaches: NDArray[np.bool_]
-    """(H,) some facility can be reached at any distance."""
-    nearest_facility: NDArray[np.int32]
-    """(H,) at any distance; `NO_FACILITY` where none can be reached."""
-    nearest_m: NDArray[np.int32]
-    """(H,) `NO_WALK` where none can be reached."""
-    warnings: tuple[str, ...]
-    """In plain words, naming who is concerned."""
+_HOMES_AT_ONCE = 50_000
+"""Homes that exist as geometries at a time: a million of them with their lines take a gigabyte."""
 
 
 def straight_line_pairs(
@@ -79,27 +69,47 @@ def straight_line_pairs(
         If a place is off the earth.
     """
     if not len(home_ids) or not len(facility_ids):
-        return _no_pairs(len(home_ids), ())
+        return no_pairs(len(home_ids), ())
     lon, lat = np.asarray(home_lon, dtype=np.float64), np.asarray(home_lat, dtype=np.float64)
     plane = _plane_of(lon, lat, geometries)
-    homes = plane.points(lon, lat)
-    # Walked metres for each metre of the plane, so that homes far from its centre are measured as truly as others.
-    walked = factor / plane.scale_at(shapely.get_x(homes))
     tree = shapely.STRtree(entrance_points(geometries, entrances, plane=plane))
+    pairs: list[tuple[NDArray[np.int32], ...]] = []
+    nearest = np.full(len(lon), NO_FACILITY, dtype=np.int32)
+    nearest_m = np.full(len(lon), np.inf)
+    for first in range(0, len(lon), _HOMES_AT_ONCE):
+        some = slice(first, first + _HOMES_AT_ONCE)
+        homes = plane.points(lon[some], lat[some])
+        # Walked metres for each metre of the plane, so that homes far from its centre are measured as truly as others.
+        walked = factor / plane.scale_at(shapely.get_x(homes))
+        home, facility, walk_m = _lines_within(tree, homes, walked, limit_m)
+        pairs.append((home + np.int32(first), facility, walk_m))
+        nearest[some], nearest_m[some] = _nearest(tree, homes, walked)
+    home, facility, walk_m = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    return walk_pairs_of(
+        home, facility, walk_m, nearest=nearest, nearest_m=nearest_m, warnings=(_straight_line_warning(factor),)
+    )
+
+
+def _lines_within(
+    tree: shapely.STRtree, homes: NDArray[np.object_], walked: NDArray[np.float64], limit_m: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Home, facility and whole metres of all lines up to a limit, by home and facility."""
     home, facility = tree.query(homes, predicate="dwithin", distance=(limit_m + _ROUNDS_DOWN_M) / walked)
     walk_m = np.rint(shapely.distance(homes[home], tree.geometries[facility]) * walked[home])
-    (near_home, near_facility), near_m = tree.query_nearest(homes, return_distance=True, all_matches=True)
-    order = np.lexsort((near_facility, near_home))[::-1]
+    return pairs_within(home, facility, walk_m, limit_m)
+
+
+def _nearest(
+    tree: shapely.STRtree, homes: NDArray[np.object_], walked: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Nearest facility of each home, the lowest number among equally near ones, and metres."""
+    (home, facility), metres = tree.query_nearest(homes, return_distance=True, all_matches=True)
+    order = np.lexsort((facility, home))[::-1]
     nearest = np.full(len(homes), NO_FACILITY, dtype=np.int32)
     nearest_m = np.full(len(homes), np.inf)
-    # Written backwards, so that the lowest number among equally near ones stays.
-    nearest[near_home[order]], nearest_m[near_home[order]] = (
-        near_facility[order],
-        near_m[order] * walked[near_home[order]],
-    )
-    return _sorted_pairs(
-        home, facility, walk_m, nearest, nearest_m, limit_m=limit_m, warnings=(_straight_line_warning(factor),)
-    )
+    # Written backwards, so that the lowest number stays.
+    nearest[home[order]], nearest_m[home[order]] = facility[order], metres[order] * walked[home[order]]
+    return nearest, nearest_m
 
 
 def network_pairs(
@@ -171,7 +181,7 @@ def pairs_on_network(
 ) -> WalkPairs:
     """Pair homes and facilities on a network that is already built; see `network_pairs`."""
     if not len(home_ids) or not len(facility_ids):
-        return _no_pairs(len(home_ids), network.warnings)
+        return no_pairs(len(home_ids), network.warnings)
     _plane_of(np.asarray(home_lon, dtype=np.float64), np.asarray(home_lat, dtype=np.float64), geometries)
     index = StreetIndex(network)
     homes = index.attach(*network.plane.to_metres(home_lon, home_lat), max_snap_m=max_snap_m)
@@ -198,15 +208,8 @@ def pairs_on_network(
                 (door_missing > 0) & (door_missing < door_count), facility_ids),
         *_cut_off_warnings(homes, nearest.source, home_ids),
     )  # fmt: skip
-    return _sorted_pairs(
-        walks.place,
-        walks.source,
-        np.rint(walks.walk_m),
-        nearest.source,
-        nearest.walk_m,
-        limit_m=limit_m,
-        warnings=warnings,
-    )
+    home, facility, walk_m = pairs_within(walks.place, walks.source, np.rint(walks.walk_m), limit_m)
+    return walk_pairs_of(home, facility, walk_m, nearest=nearest.source, nearest_m=nearest.walk_m, warnings=warnings)
 
 
 def named(ids: Sequence[str], chosen: NDArray[np.bool_]) -> str:
@@ -214,44 +217,6 @@ def named(ids: Sequence[str], chosen: NDArray[np.bool_]) -> str:
     which = np.flatnonzero(chosen)
     shown = ", ".join(str(ids[i]) for i in which[:_NAMES_SHOWN])
     return shown if len(which) <= _NAMES_SHOWN else f"{shown} and {len(which) - _NAMES_SHOWN} more"
-
-
-def _sorted_pairs(
-    home: NDArray[np.integer],
-    facility: NDArray[np.integer],
-    walk_m: NDArray[np.float64],
-    nearest: NDArray[np.int32],
-    nearest_m: NDArray[np.float64],
-    *,
-    limit_m: float,
-    warnings: tuple[str, ...],
-) -> WalkPairs:
-    within = walk_m <= limit_m
-    home, facility, walk_m = home[within], facility[within], walk_m[within]
-    order = np.lexsort((facility, home))
-    reaches = np.isfinite(nearest_m)
-    return WalkPairs(
-        home=home[order].astype(np.int32),
-        facility=facility[order].astype(np.int32),
-        walk_m=walk_m[order].astype(np.int32),
-        home_reaches=reaches,
-        nearest_facility=np.where(reaches, nearest, NO_FACILITY).astype(np.int32),
-        nearest_m=np.where(reaches, np.rint(np.where(reaches, nearest_m, 0)), NO_WALK).astype(np.int32),
-        warnings=warnings,
-    )
-
-
-def _no_pairs(num_homes: int, warnings: tuple[str, ...]) -> WalkPairs:
-    nothing = np.zeros(0, dtype=np.int32)
-    return WalkPairs(
-        home=nothing,
-        facility=nothing,
-        walk_m=nothing,
-        home_reaches=np.zeros(num_homes, dtype=bool),
-        nearest_facility=np.full(num_homes, NO_FACILITY, dtype=np.int32),
-        nearest_m=np.full(num_homes, NO_WALK, dtype=np.int32),
-        warnings=warnings,
-    )
 
 
 def _plane_of(lon: NDArray[np.float64], lat: NDArray[np.float64], geometries: Sequence[BaseGeometry]) -> LocalMetres:

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, select
 from api.calendars.clock import hours_text
 from api.db import tables
 from api.errors import ApiError
+from api.facilities.queries import find_newest_plan_id
 from api.neighbourhoods.loading import get_neighbourhood_row, load_extra_properties, load_neighbourhood
 from api.neighbourhoods.model import BayGroup, Facility, Neighbourhood, Window
+from api.plans.queries import get_plan, load_plan_content
 
 
 class FolderInTheWay(ApiError):
@@ -28,7 +30,8 @@ def export_folder(engine: Engine, name: str, out: Path) -> Neighbourhood:
     Write a neighbourhood, by slug or name, as a folder; all of it or nothing.
 
     Coordinates are kept as WGS 84, so the folder says `crs = "EPSG:4326"` whatever it was imported from: turning them
-    back would move them by centimetres each time.
+    back would move them by centimetres each time. The newest plan, if there is one, lies beside as `plan.json` with its
+    `certificate.json`; it keeps the hashes of the files it was made from and of the base it was solved from.
 
     Raises
     ------
@@ -49,6 +52,7 @@ def export_folder(engine: Engine, name: str, out: Path) -> Neighbourhood:
             folder.mkdir()
             write_folder(neighbourhood, folder, extra=extra)
             _write_streets(connection, owner, folder)
+            _write_newest_plan(connection, owner, folder)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
@@ -79,6 +83,19 @@ def _write_streets(connection: Connection, owner: int, folder: Path) -> None:
     row = connection.execute(select(t.c.name, t.c.content).where(t.c.neighbourhood_id == owner)).one_or_none()
     if row is not None:
         (folder / row.name).write_bytes(row.content)
+
+
+def _write_newest_plan(connection: Connection, owner: int, folder: Path) -> None:
+    plan_id = find_newest_plan_id(connection, owner)
+    if plan_id is None:
+        return
+    contents = {
+        "plan.json": load_plan_content(connection, plan_id),
+        "certificate.json": get_plan(connection, plan_id).certificate,
+    }
+    for name, content in contents.items():
+        if content is not None:
+            (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _settings_text(neighbourhood: Neighbourhood) -> str:

@@ -34,7 +34,9 @@ def certificate_words(plan: Mapping[str, Any], certificate: Mapping[str, Any] | 
 
 
 def gap_m(plan: Mapping[str, Any]) -> float:
-    """Return the certified gap in metres a demand."""
+    """Return the certified gap in metres a demand; none where branches close what prices leave."""
+    if plan.get("status") == "optimal":
+        return 0.0
     return max(0, int(plan["bound_m"]) - int(plan["value_m"])) / max(1, int(plan["demands"]))
 
 

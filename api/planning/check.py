@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from datetime import date
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from api.errors import Fault, FolderFaults
 from api.neighbourhoods.files import RepeatedKey, find_obstacle, require_json_once
 from api.neighbourhoods.model import Neighbourhood
 from api.neighbourhoods.read import read_folder
-from api.planning.rulebook import Pattern, parse_instant
-from api.planning.verdicts import Demand, Place, Prices, Verdicts
+from api.planning.base_told import wrong_base
+from api.planning.branches import branches_prove_the_plan
+from api.planning.charges import Charges, bound_m
+from api.planning.check_nights import faults_of_nights_file
+from api.planning.crowds import Stays, crowded_places, stays_at
+from api.planning.numbered import NOBODY, Ints
+from api.planning.stated import read_assigned, read_refused, wrongly_refused
+from api.planning.verdicts import FULL, Judged, Verdicts
 from api.planning.walking import walks_of
 from geo.pairs import WalkPairs
 
@@ -43,7 +49,11 @@ def check_folder(folder: Path, plan_path: Path) -> list[str]:
             if neighbourhood.input_sha256.get(name) != _object(plan.get("input_sha256")).get(name)
         )
         faults.append(f"input: the plan was made from other files: {', '.join(names)}")
-    return faults + faults_of_plan(neighbourhood, walks_of(neighbourhood), plan, certificate)
+    return [
+        *faults,
+        *faults_of_plan(neighbourhood, walks_of(neighbourhood), plan, certificate),
+        *faults_of_nights_file(neighbourhood, plan, plan_path.with_name("nights.csv")),
+    ]
 
 
 def _read_json(path: Path) -> Json:
@@ -72,105 +82,114 @@ def _object(value: object) -> Json:
 def faults_of_plan(neighbourhood: Neighbourhood, walks: WalkPairs, plan: Json, certificate: Json) -> list[str]:
     """Everything wrong with a plan and its certificate, each with the name of the rule it breaks."""
     try:
-        return _Checker(Verdicts(neighbourhood, walks)).faults(plan, certificate)
+        return _Checker(Verdicts(neighbourhood, walks), plan, certificate).faults()
     except KeyError as error:
         return [f"shape: {error.args[0]} is missing"]
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         return [f"shape: the plan or its certificate is not of the contract's shape ({type(error).__name__}: {error})"]
 
 
 class _Checker:
     """The rules, each by its name, held against what the plan says."""
 
-    def __init__(self, verdicts: Verdicts) -> None:
+    def __init__(self, verdicts: Verdicts, plan: Json, certificate: Json) -> None:
         self.verdicts = verdicts
+        self.plan = plan
+        self.certificate = certificate
+        self.charges = Charges(certificate, verdicts)
+        self.assigned = read_assigned(plan["assignments"], verdicts)
+        self.refused = read_refused(plan["unserved"], verdicts)
 
-    def faults(self, plan: Json, certificate: Json) -> list[str]:
-        assigned = {row["demand"]: row for row in plan["assignments"]}
-        prices = self._prices(certificate)
+    def faults(self) -> list[str]:
+        eligible: list[str] = []
+        reasons: list[str] = []
+        gains: list[int] = []
+        stays: list[Stays] = []
+        claims: list[bytes] = []
+        for judged in self.verdicts.blocks():
+            option = self._options_given(judged)
+            eligible += self.assignments_are_eligible(judged, option)
+            reasons += self.refusals_have_reasons(judged)
+            gains.append(self.charges.gains(judged))
+            stays.append(stays_at(judged, option[option != NOBODY]))
+            claims.append(self.verdicts.claims(judged))
         return [
-            *self.every_demand_has_one_answer(plan),
-            *self.assignments_are_eligible(assigned),
-            *self.capacity_never_exceeded(assigned),
-            *self.decisions_are_kept(assigned),
-            *self.value_and_counts_are_right(plan, assigned),
-            *self.equals_are_served_by_the_draw(plan, assigned),
-            *self.refusals_have_reasons(plan, prices, int(certificate["scale"])),
-            *self.bound_follows_from_prices(plan, certificate, prices),
-            *self.bay_values_follow_from_prices(plan, prices, int(certificate["scale"])),
+            *self.every_demand_has_one_answer(),
+            *eligible,
+            *self.capacity_never_exceeded(stays),
+            *self.decisions_are_kept(),
+            *self.value_and_counts_are_right(sum(sum(some.value_m.tolist()) for some in stays)),
+            *self.equals_are_served_by_the_draw(claims),
+            *reasons,
+            *self.bound_follows_from_prices(gains),
+            *branches_prove_the_plan(self.plan, self.certificate, self.verdicts),
+            *self.bay_values_follow_from_prices(),
+            *wrong_base(self.plan),
         ]
 
-    def every_demand_has_one_answer(self, plan: Json) -> Iterable[str]:
-        answers = Counter(row["demand"] for row in (*plan["assignments"], *plan["unserved"]))
-        yield from (
-            f"answers: {name!r} is not a demand of the folder" for name in answers if name not in self.verdicts.demands
-        )
-        yield from (f"answers: {name} has {count} answers" for name, count in answers.items() if count > 1)
-        yield from (f"answers: {name} has none" for name in self.verdicts.demands if name not in answers)
+    def every_demand_has_one_answer(self) -> Iterator[str]:
+        ids = self.verdicts.ids
+        for name in dict.fromkeys((*self.assigned.unknown, *self.refused.unknown)):
+            yield f"answers: {name!r} is not a demand of the folder"
+        answered = np.concatenate((self.assigned.demand, self.refused.demand))
+        answers = np.bincount(answered[answered != NOBODY], minlength=len(ids))
+        yield from (f"answers: {ids[row]} has {answers[row]} answers" for row in np.flatnonzero(answers > 1).tolist())
+        yield from (f"answers: {ids[row]} has none" for row in np.flatnonzero(answers == 0).tolist())
 
-    def assignments_are_eligible(self, assigned: dict[str, Json]) -> Iterable[str]:
-        for name, row in assigned.items():
-            if name not in self.verdicts.demands:
-                continue
-            option = self.verdicts.options(self.verdicts.demands[name]).get((row["facility"], row["bay_group"]))
-            if option is None:
-                yield f"eligible: {name} may not have {row['facility']} ({row['bay_group']})"
-            elif row["walk_m"] != option.walk_m:
-                yield f"walk: {name} walks {option.walk_m} m to {row['facility']}, the plan says {row['walk_m']}"
-            elif row["days_left_out"] != [day.isoformat() for day in option.left_out]:
-                days = len(option.left_out)
-                yield f"days left out: {name} at {row['facility']}: closures leave out {days} days, not these"
+    def _options_given(self, judged: Judged) -> Ints:
+        """Which option each assignment of some demands is, `NOBODY` where it is not an eligible one."""
+        mine = self.assigned.of(judged)
+        return judged.find(self.assigned.demand[mine], self.assigned.place[mine], why=FULL)
 
-    def capacity_never_exceeded(self, assigned: dict[str, Json]) -> Iterable[str]:
-        cars: dict[Place, Counter[tuple[Pattern, tuple[date, ...]]]] = defaultdict(Counter)
-        for name, row in assigned.items():
-            place = row["facility"], row["bay_group"]
-            option = (
-                self.verdicts.options(self.verdicts.demands[name]).get(place) if name in self.verdicts.demands else None
-            )
-            if option is not None:
-                cars[place][self.verdicts.demands[name].pattern, option.left_out] += 1
-        for (facility, group), stays in cars.items():
-            change: Counter[int] = Counter()
-            for (pattern, left_out), count in stays.items():
-                for begin, end in self.verdicts.cover(pattern, left_out):
-                    change[begin] += count
-                    change[end] -= count
-            hours, index = self.verdicts.hours(facility), self.verdicts.group_index(facility, group)
-            standing = 0
-            for moment in sorted({*change, *hours.edges}):
-                standing += change[moment]
-                bays = hours.capacity_at(index, moment)
-                if standing > bays:
-                    yield f"capacity: {facility} ({group}) holds {standing} cars in {bays} bays"
-                    break
+    def assignments_are_eligible(self, judged: Judged, option: Ints) -> Iterator[str]:
+        mine = self.assigned.of(judged)
+        may = option != NOBODY
+        walks, says = may.copy(), may.copy()
+        walks[may] = judged.walk_m[option[may]] == self.assigned.walk_m[mine][may]
+        left_out = self.verdicts.left_out_among(self.assigned.days)
+        says[may] = left_out[judged.cover[option[may]]] == self.assigned.left_out[mine][may]
+        for at in np.flatnonzero(~(may & walks & says)).tolist():
+            row = mine.start + at
+            name = self.verdicts.ids[int(self.assigned.demand[row])]
+            facility, group = self.verdicts.name_of(int(self.assigned.place[row]))
+            if not may[at]:
+                yield f"eligible: {name} may not have {facility} ({group})"
+            elif not walks[at]:
+                walk_m = int(judged.walk_m[option[at]])
+                yield f"walk: {name} walks {walk_m} m to {facility}, the plan says {self.assigned.walk_m[row]}"
+            else:
+                days = len(self.verdicts.covers[int(judged.cover[option[at]])].left_out)
+                yield f"days left out: {name} at {facility}: closures leave out {days} days, not these"
 
-    def decisions_are_kept(self, assigned: dict[str, Json]) -> Iterable[str]:
-        for name, demand in self.verdicts.demands.items():
-            given = assigned[name]["facility"] if name in assigned else None
-            for facility, word in demand.decisions:
+    def capacity_never_exceeded(self, stays: Sequence[Stays]) -> Iterator[str]:
+        for place, cars, bays in crowded_places(self.verdicts, stays):
+            facility, group = self.verdicts.name_of(place)
+            yield f"capacity: {facility} ({group}) holds {cars} cars in {bays} bays"
+
+    def decisions_are_kept(self) -> Iterator[str]:
+        demands, places = self.verdicts.asks.decisions, self.verdicts.places
+        names = [*self.verdicts.facilities]
+        for demand, decisions in demands.items():
+            row = int(np.searchsorted(self.assigned.demand, demand))
+            served = row < len(self.assigned.demand) and self.assigned.demand[row] == demand
+            place = int(self.assigned.place[row]) if served else NOBODY
+            given = int(places.facility[place]) if place != NOBODY else NOBODY
+            name, got = self.verdicts.ids[demand], None if given == NOBODY else names[given]
+            for facility, word in decisions:
                 if word == "lock" and given != facility:
-                    yield f"decisions: {name} is locked to {facility} and got {given}"
-                if word == "reject" and given is not None and facility in (None, given):
-                    yield f"decisions: {name} was rejected at {given} and got it"
+                    yield f"decisions: {name} is locked to {names[facility]} and got {got}"
+                if word == "reject" and served and facility in (NOBODY, given):
+                    yield f"decisions: {name} was rejected at {got} and got it"
 
-    def value_and_counts_are_right(self, plan: Json, assigned: dict[str, Json]) -> Iterable[str]:
-        served = [
-            (
-                self.verdicts.demands[name],
-                self.verdicts.options(self.verdicts.demands[name]).get((row["facility"], row["bay_group"])),
-            )
-            for name, row in assigned.items()
-            if name in self.verdicts.demands
-        ]
-        value = sum(option.value_m for _, option in served if option)
-        walks = sorted(row["walk_m"] for row in assigned.values())
-        tiers = Counter(demand.tier for demand, _ in served)
-        said = plan["walk_m"]
+    def value_and_counts_are_right(self, value_m: int) -> Iterator[str]:
+        plan, said = self.plan, self.plan["walk_m"]
+        walks = np.sort(self.assigned.walk_m).tolist()
+        known = self.assigned.demand[self.assigned.demand != NOBODY]
+        tiers = np.bincount(self.verdicts.asks.tier[known], minlength=4).tolist()
         expected = {
-            "value_m": (plan["value_m"], value),
-            "demands": (plan["demands"], len(self.verdicts.demands)),
-            "served": (plan["served"], len(assigned)),
+            "value_m": (plan["value_m"], value_m),
+            "demands": (plan["demands"], len(self.verdicts.ids)),
+            "served": (plan["served"], len(walks)),
             "walk_m.total": (said["total"], sum(walks)),
             "walk_m.max": (said["max"], max(walks, default=0)),
             "walk_m.p95": (said["p95"], walks[(95 * len(walks) + 99) // 100 - 1] if walks else 0),
@@ -190,69 +209,41 @@ class _Checker:
         if abs(said["mean"] - mean) > 0.06:
             yield f"counts: walk_m.mean is {said['mean']}, the assignments give {mean:.1f}"
 
-    def equals_are_served_by_the_draw(self, plan: Json, assigned: dict[str, Json]) -> Iterable[str]:
-        equals: dict[object, list[str]] = defaultdict(list)
-        for name, demand in self.verdicts.demands.items():
-            equals[self.verdicts.claim(demand)].append(name)
-        key = str(plan["seed"]).encode()
-        for names in equals.values():
-            if len(names) < 2 or not any(name in assigned for name in names):
-                continue
-            drawn = sorted(names, key=lambda name: (hmac.new(key, name.encode(), hashlib.sha256).digest(), name))
-            walks = [assigned[name]["walk_m"] if name in assigned else float("inf") for name in drawn]
-            if walks != sorted(walks):
-                yield f"envy: among the equals {', '.join(sorted(names)[:5])} the draw was not followed"
+    def equals_are_served_by_the_draw(self, claims: Sequence[bytes]) -> Iterator[str]:
+        ids, key = self.verdicts.ids, str(self.plan["seed"]).encode()
+        walk_m = np.full(len(ids), np.inf)
+        served = self.assigned.demand != NOBODY
+        walk_m[self.assigned.demand[served]] = self.assigned.walk_m[served]
+        for equals in self.verdicts.equals(claims):
+            if np.isfinite(walk_m[equals]).any():
+                name_of = {ids[row]: row for row in equals.tolist()}
+                drawn = sorted(name_of, key=lambda name: (hmac.digest(key, name.encode(), "sha256"), name))
+                walks = [walk_m[name_of[name]] for name in drawn]
+                if walks != sorted(walks):
+                    yield f"envy: among the equals {', '.join(sorted(drawn)[:5])} the draw was not followed"
 
-    def refusals_have_reasons(self, plan: Json, prices: Prices, scale: int) -> Iterable[str]:
-        verified: dict[Demand, tuple[str, Json]] = {}
-        for row in plan["unserved"]:
-            demand = self.verdicts.demands.get(row["demand"])
-            if demand is None or verified.get(demand) == (row["reason"], row["options"]):
-                continue
-            fault = self._wrong_reason(demand, row, prices, scale)
-            if fault:
-                yield f"reasons: {row['demand']}: {fault}"
-            else:
-                verified[demand] = row["reason"], row["options"]
+    def refusals_have_reasons(self, judged: Judged) -> Iterator[str]:
+        for demand in wrongly_refused(judged, self.refused, self.charges).tolist():
+            yield f"reasons: {self.verdicts.ids[demand]}: {self._wrong_reason(demand)}"
 
-    def _wrong_reason(self, demand: Demand, row: Json, prices: Prices, scale: int) -> str | None:
-        """Find what is wrong with the reasons of one refusal; None when all hold."""
+    def _wrong_reason(self, demand: int) -> str:
+        """Find what is wrong with the reasons of one refusal."""
         reason, whys = self.verdicts.refusal(demand)
-        said = {
-            (option["facility"], option["bay_group"]): (option["walk_m"], option["why"]) for option in row["options"]
-        }
-        if said != whys or len(row["options"]) != len(whys):
-            odd = sorted(place for place in {*said, *whys} if said.get(place) != whys.get(place))
-            if not odd:
-                return "an option stands there twice"
+        stated = self.refused.told(demand)
+        said = {self.verdicts.name_of(place): (walk_m, why) for place, walk_m, why in stated}
+        odd = sorted(place for place in {*said, *whys} if said.get(place) != whys.get(place))
+        if odd:
             facility, group = odd[0]
             return f"{facility} ({group}) stands there as {said.get(odd[0])}, the rules say {whys.get(odd[0])}"
-        if row["reason"] != reason:
-            return f"the reason is {row['reason']!r}, the rules say {reason!r}"
-        eligible = self.verdicts.options(demand)
-        for option in row["options"]:
-            place = option["facility"], option["bay_group"]
-            if place in eligible:
-                left_out, value_m = eligible[place].left_out, eligible[place].value_m
-                short = self.verdicts.paid(place, demand.pattern, left_out, prices) - scale * value_m
-                if option["short_m"] != max(0, -(-short // scale)):
-                    return f"short_m at {place[0]} ({place[1]}) is {option['short_m']}, the prices say otherwise"
-        return None
+        if len(stated) != len(whys):
+            return "an option stands there twice"
+        if self.refused.reason_of(demand) != reason:
+            return f"the reason is {self.refused.reason_of(demand)!r}, the rules say {reason!r}"
+        return "a short_m is not what the prices say"
 
-    def bound_follows_from_prices(self, plan: Json, certificate: Json, prices: Prices) -> Iterable[str]:
-        scale = int(certificate["scale"])
-        total = sum(
-            price * self.verdicts.hours(facility).capacity_at(self.verdicts.group_index(facility, group), moment)
-            for (facility, group), here in prices.items()
-            for moment, price in here
-        )
-        for demand, count in Counter(self.verdicts.demands.values()).items():
-            gains = (
-                scale * option.value_m - self.verdicts.paid(place, demand.pattern, option.left_out, prices)
-                for place, option in self.verdicts.options(demand).items()
-            )
-            total += count * max(0, *gains, 0)
-        bound = total // scale
+    def bound_follows_from_prices(self, gains: Sequence[int]) -> Iterator[str]:
+        plan, certificate = self.plan, self.certificate
+        bound = bound_m(self.charges, gains)
         if certificate["bound_m"] != bound:
             yield f"bound: the certificate says {certificate['bound_m']}, its prices prove {bound}"
         if plan["bound_m"] != certificate["bound_m"]:
@@ -261,37 +252,20 @@ class _Checker:
             yield f"bound: the value {plan['value_m']} is above the bound {bound}"
         if plan["gap"] != (plan["bound_m"] - plan["value_m"]) / max(1, plan["value_m"]):
             yield f"gap: {plan['gap']} does not follow from value and bound"
-        if plan["status"] not in ("optimal", "feasible") or (plan["status"] == "optimal") != (plan["value_m"] == bound):
+        optimal = plan["value_m"] == bound or "branches" in certificate
+        if plan["status"] != ("optimal" if optimal else "feasible"):
             yield f"status: {plan['status']!r} does not go with value {plan['value_m']} and bound {bound}"
 
-    def bay_values_follow_from_prices(self, plan: Json, prices: Prices, scale: int) -> Iterable[str]:
-        places = Counter(
-            (facility.id, group.id) for facility in self.verdicts.facilities.values() for group in facility.bay_groups
-        )
-        if Counter((row["facility"], row["bay_group"]) for row in plan["bay_values"]) != places:
+    def bay_values_follow_from_prices(self) -> Iterator[str]:
+        rows, status = self.plan["bay_values"], self.plan["status"]
+        if Counter((row["facility"], row["bay_group"]) for row in rows) != Counter(self.verdicts.places.names):
             yield "bay values: not every bay group of the folder stands there once"
-        for row in plan["bay_values"]:
+        rents = self.charges.rent_m()
+        for row in rows:
             where = f"{row['facility']} ({row['bay_group']})"
-            price = sum(price for _, price in prices.get((row["facility"], row["bay_group"]), []))
-            if row["value_m"] != -(-price // scale):
-                yield f"bay values: {where} is {row['value_m']}, the prices say {-(-price // scale)}"
+            rent_m = rents.get((row["facility"], row["bay_group"]), 0)
+            if row["value_m"] != rent_m:
+                yield f"bay values: {where} is {row['value_m']}, the prices say {rent_m}"
             exact = row["exact_m"]
-            if exact is not None and not (plan["status"] == "optimal" and 0 <= exact <= row["value_m"]):
-                price_m, status = row["value_m"], plan["status"]
-                yield f"bay values: {where} cannot be exactly {exact}: the price is {price_m}, the plan {status}"
-
-    def _prices(self, certificate: Json) -> Prices:
-        prices: Prices = defaultdict(list)
-        for row in certificate["prices"]:
-            price = row["price"]
-            if isinstance(price, bool) or not isinstance(price, int) or price < 0:
-                raise ValueError(f"price {price!r} is not a whole number of at least 0")
-            self.verdicts.group_index(row["facility"], row["bay_group"])
-            prices[row["facility"], row["bay_group"]].append((parse_instant(row["at"]), price))
-        if (
-            isinstance(certificate["scale"], bool)
-            or not isinstance(certificate["scale"], int)
-            or certificate["scale"] < 1
-        ):
-            raise ValueError(f"scale {certificate['scale']!r} is not a whole number of at least 1")
-        return prices
+            if exact is not None and not (status == "optimal" and 0 <= exact <= row["value_m"]):
+                yield f"bay values: {where} cannot be exactly {exact}: the price is {row['value_m']}, the plan {status}"

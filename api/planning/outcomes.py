@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from allocator.draw import draw_order
 from allocator.instance import Instance
 from allocator.solve import Solution
 from api.planning.compiling import Compiled, Ints, Why
+
+_CELLS = 4_000_000
+"""Covers times bay groups whose prices are added up at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,30 +36,78 @@ def outcomes_of(compiled: Compiled, solution: Solution, *, seed: str) -> Outcome
     instance = compiled.instance
     option = np.full(len(compiled.class_of), -1, dtype=np.int64)
     drawn = np.zeros(len(compiled.class_of), dtype=np.bool_)
-    ids = compiled.neighbourhood.demands["id"].to_list()
-    members = _by_group(compiled, solution.merged)
-    served = _served_by_merged(solution, instance.pair_ptr)
-    for merged, offsets in served.items():
-        demands = members[merged]
-        total = sum(count for _, count in offsets)
-        contested = total < len(demands) or len(offsets) > 1
-        if contested:
-            by_id = {ids[demand]: demand for demand in demands}
-            demands = [by_id[name] for name in draw_order(seed, by_id)]
-            drawn[demands] = True
-        first = compiled.group_of_class[compiled.class_of[demands[0]]]
-        begin = instance.pair_ptr[first]
-        walks = compiled.options.walk_m[compiled.pair_option[[begin + offset for offset, _ in offsets]]]
-        queue = iter(demands)
-        for index in np.argsort(walks, kind="stable").tolist():
-            offset, count = offsets[index]
-            for _ in range(count):
-                demand = next(queue)
-                group = compiled.group_of_class[compiled.class_of[demand]]
-                option[demand] = compiled.pair_option[instance.pair_ptr[group] + offset]
-        if len(offsets) > 1:
-            _give_shortest_walks_first(compiled, demands[:total], option)
+    demand = np.flatnonzero(compiled.group_of_class[compiled.class_of] >= 0)
+    group = compiled.group_of_class[compiled.class_of[demand]]
+    label = solution.merged[group]
+    served = _served_by_merged(solution, instance)
+    sure = _without_draw(served, members=np.bincount(label, minlength=len(served.ptr) - 1))
+    alone = np.flatnonzero(sure[label])
+    offset = served.offset[served.ptr[label[alone]]]
+    option[demand[alone]] = compiled.pair_option[instance.pair_ptr[group[alone]] + offset]
+    contested = (np.diff(served.ptr) > 0) & ~sure
+    asked = np.flatnonzero(contested[label])
+    for merged, members in _by_label(demand[asked], label[asked]):
+        mine = slice(served.ptr[merged], served.ptr[merged + 1])
+        order = _drawn(compiled, members, seed)
+        drawn[members] = True
+        _give(compiled, order, served.offset[mine], served.count[mine], option)
     return Outcomes(option, drawn)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Served:
+    """How many demands of each merged group are served where: `count` at pair `offset` of a group's list, by group."""
+
+    ptr: Ints
+    offset: Ints
+    count: Ints
+
+
+def _served_by_merged(solution: Solution, instance: Instance) -> _Served:
+    pairs = np.flatnonzero(solution.taken)
+    group = np.searchsorted(instance.pair_ptr, pairs, side="right") - 1
+    offset = pairs - instance.pair_ptr[group]
+    width = 1 + int(offset.max(initial=0))
+    keys, which = np.unique(solution.merged[group] * width + offset, return_inverse=True)
+    label, offset = np.divmod(keys, width)
+    count = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(count, which, solution.taken[pairs])
+    labels = 1 + int(solution.merged.max(initial=-1))
+    return _Served(np.searchsorted(label, np.arange(labels + 1)), offset, count)
+
+
+def _without_draw(served: _Served, *, members: Ints) -> np.ndarray:
+    """Whether all members of a merged group are served at one and the same place."""
+    total = np.concatenate(([0], np.cumsum(served.count)))[served.ptr]
+    sure: np.ndarray = (np.diff(served.ptr) == 1) & (np.diff(total) == members)
+    return sure
+
+
+def _by_label(demand: Ints, label: Ints) -> Iterator[tuple[int, list[int]]]:
+    """Demands of each label, by their position in demands.csv."""
+    order = np.argsort(label, kind="stable")
+    labels, begins = np.unique(label[order], return_index=True)
+    parts = np.split(demand[order], begins)[1:]
+    yield from zip(labels.tolist(), (part.tolist() for part in parts), strict=True)
+
+
+def _drawn(compiled: Compiled, members: list[int], seed: str) -> list[int]:
+    """Members in the order of the draw."""
+    by_id = dict(zip(compiled.neighbourhood.demands["id"].gather(members), members, strict=True))
+    return [by_id[name] for name in draw_order(seed, by_id)]
+
+
+def _give(compiled: Compiled, drawn: list[int], offsets: Ints, counts: Ints, option: Ints) -> None:
+    """Give the bays of a merged group to its demands as they were drawn, shortest walk first, in place."""
+    pair_ptr, pair_option = compiled.instance.pair_ptr, compiled.pair_option
+    first = compiled.group_of_class[compiled.class_of[drawn[0]]]
+    walks = compiled.options.walk_m[pair_option[pair_ptr[first] + offsets]]
+    order = np.argsort(walks, kind="stable")
+    given = np.repeat(offsets[order], counts[order])
+    lucky = drawn[: len(given)]
+    option[lucky] = pair_option[pair_ptr[compiled.group_of_class[compiled.class_of[lucky]]] + given]
+    if len(offsets) > 1:
+        _give_shortest_walks_first(compiled, lucky, option)
 
 
 def _give_shortest_walks_first(compiled: Compiled, drawn: list[int], option: Ints) -> None:
@@ -81,32 +133,6 @@ def _give_shortest_walks_first(compiled: Compiled, drawn: list[int], option: Int
         option[members] = compiled.pair_option[begins + offsets[order]]
 
 
-def _by_group(compiled: Compiled, merged: Ints) -> dict[int, list[int]]:
-    """Demands of each merged group, by their position in demands.csv."""
-    group = compiled.group_of_class[compiled.class_of]
-    asked = np.flatnonzero(group >= 0)
-    label = merged[group[asked]]
-    order = np.argsort(label, kind="stable")
-    label, asked = label[order], asked[order]
-    cuts = np.flatnonzero(np.diff(label)) + 1
-    heads = label[np.concatenate(([0], cuts))].tolist() if len(label) else []
-    return dict(zip(heads, (part.tolist() for part in np.split(asked, cuts)), strict=False))
-
-
-def _served_by_merged(solution: Solution, pair_ptr: Ints) -> dict[int, list[tuple[int, int]]]:
-    """For each merged group with somebody served: (offset of the pair in a group's list, how many)."""
-    pairs = np.flatnonzero(solution.taken)
-    group = np.searchsorted(pair_ptr, pairs, side="right") - 1
-    totals: dict[int, dict[int, int]] = {}
-    rows = zip(
-        solution.merged[group].tolist(), (pairs - pair_ptr[group]).tolist(), solution.taken[pairs].tolist(), strict=True
-    )
-    for merged, offset, count in rows:
-        mine = totals.setdefault(merged, {})
-        mine[offset] = mine.get(offset, 0) + count
-    return {merged: sorted(mine.items()) for merged, mine in totals.items()}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Reasons:
     """Why classes got nothing: `why` (K,) the best of the options', `short` (O,) metres an option fell short."""
@@ -119,9 +145,11 @@ class Reasons:
 def reasons_of(compiled: Compiled, solution: Solution) -> Reasons:
     """Why each class that was refused was refused, option by option; eligible options of refused demands were full."""
     options = compiled.options
-    option_why = np.where(options.why == Why.eligible, Why.full, options.why)
+    option_why = np.where(options.why == Why.eligible, np.int8(Why.full), options.why)
     why = np.full(len(compiled.representative), Why.no_home_access, dtype=np.int64)
-    np.maximum.at(why, options.cls, option_why)
+    told = np.diff(options.ptr) > 0
+    if told.any():
+        why[told] = np.maximum.reduceat(option_why, options.ptr[:-1][told])
     why[(why == Why.no_home_access) & compiled.home_reaches] = Why.too_far
     why[~compiled.has_days & (why > Why.no_home_access)] = Why.no_day
     short = np.zeros(len(options.cls), dtype=np.int64)
@@ -133,28 +161,21 @@ def reasons_of(compiled: Compiled, solution: Solution) -> Reasons:
 def paid_by_pair(instance: Instance, solution: Solution) -> Ints:
     """Sum of the prices that a stay would pay at each pair (J,), in 1/scale metre."""
     paid = np.zeros(instance.num_pairs, dtype=np.int64)
-    order = np.argsort(solution.price_bay_group, kind="stable")
-    bay_groups = solution.price_bay_group[order]
-    by_bay_group = np.argsort(instance.pair_bay_group, kind="stable")
-    begins = np.searchsorted(instance.pair_bay_group[by_bay_group], np.arange(instance.num_bay_groups + 1))
-    for bay_group in np.unique(bay_groups).tolist():
-        mine = order[np.searchsorted(bay_groups, bay_group) : np.searchsorted(bay_groups, bay_group, side="right")]
-        pairs = by_bay_group[begins[bay_group] : begins[bay_group + 1]]
-        covers, which = np.unique(instance.pair_cover[pairs], return_inverse=True)
-        sums = np.array(
-            [
-                _paid(instance.cover_ptr, instance.cover_start, instance.cover_end, cover, solution, mine)
-                for cover in covers
-            ]
-        )
-        paid[pairs] = sums[which] if len(covers) else 0
+    num_covers = len(instance.cover_ptr) - 1
+    at_once = max(1, _CELLS // max(1, instance.num_bay_groups))
+    for first in range(0, num_covers, at_once):
+        covers = range(first, min(first + at_once, num_covers))
+        table = np.stack([_paid_everywhere(instance, solution, cover) for cover in covers])
+        mine = np.flatnonzero((instance.pair_cover >= covers.start) & (instance.pair_cover < covers.stop))
+        paid[mine] = table[instance.pair_cover[mine] - first, instance.pair_bay_group[mine]]
     return paid
 
 
-def _paid(ptr: Ints, starts: Ints, ends: Ints, cover: int, solution: Solution, prices: Ints) -> int:
-    """Sum of some prices at minutes that a cover holds."""
-    mine = slice(ptr[cover], ptr[cover + 1])
-    at = solution.price_at[prices]
-    index = np.searchsorted(starts[mine], at, side="right") - 1
-    inside = (index >= 0) & (at < ends[mine][np.maximum(index, 0)])
-    return int(solution.price[prices][inside].sum())
+def _paid_everywhere(instance: Instance, solution: Solution, cover: int) -> Ints:
+    """Sum of the prices that one cover holds at each bay group, (P,)."""
+    mine = slice(instance.cover_ptr[cover], instance.cover_ptr[cover + 1])
+    index = np.searchsorted(instance.cover_start[mine], solution.price_at, side="right") - 1
+    inside = (index >= 0) & (solution.price_at < instance.cover_end[mine][np.maximum(index, 0)])
+    paid = np.zeros(instance.num_bay_groups, dtype=np.int64)
+    np.add.at(paid, solution.price_bay_group[inside], solution.price[inside])
+    return paid

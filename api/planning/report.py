@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.solve import Solution, gap_of
-from api.calendars.clock import date_of, instant_text
+from api.calendars.clock import date_of
+from api.planning.branch_rows import branch_rows, price_rows
 from api.planning.compiling import Compiled, Ints, Why
+from api.planning.options import spread
 from api.planning.outcomes import Outcomes, Reasons
+from api.planning.rows import Rows
 
 Json = dict[str, Any]
 
@@ -28,15 +31,16 @@ def plan_of(
     seconds: Mapping[str, float],
     warnings: tuple[str, ...],
 ) -> Json:
-    """plan.json; demands in the order of demands.csv."""
+    """Make plan.json; demands in the order of demands.csv, their rows made as they are asked for."""
     demands = compiled.neighbourhood.demands
     served = np.flatnonzero(outcomes.option >= 0)
     walks = np.sort(compiled.options.walk_m[outcomes.option[served]])
     tiers = demands["tier"].to_numpy()[served]
     return {
-        "status": "optimal" if solution.bound_m == solution.value_m else "feasible",
+        "status": "optimal" if solution.is_optimal else "feasible",
         "value_m": solution.value_m,
         "bound_m": solution.bound_m,
+        **({"proven_bound_m": solution.value_m} if solution.branches else {}),
         "gap": gap_of(solution.value_m, solution.bound_m),
         "demands": len(demands),
         "served": len(served),
@@ -54,69 +58,89 @@ def plan_of(
     }
 
 
-def _walk_summary(walks: Ints) -> Json:
+def _walk_summary(walks: NDArray[np.integer]) -> Json:
     if not len(walks):
         return {"total": 0, "mean": 0, "p95": 0, "max": 0}
     p95 = walks[-(-95 * len(walks) // 100) - 1]  # nearest rank
     return {"total": int(walks.sum()), "mean": round(float(walks.mean()), 1), "p95": int(p95), "max": int(walks[-1])}
 
 
-def _assignments(compiled: Compiled, outcomes: Outcomes, served: Ints) -> list[Json]:
-    ids = compiled.neighbourhood.demands["id"].to_list()
-    options, bays = compiled.options, compiled.bays
+def _assignments(compiled: Compiled, outcomes: Outcomes, served: Ints) -> Rows:
+    """Rows of those served, made from columns that keep nothing else alive."""
+    options, bays, ids = compiled.options, compiled.bays, compiled.neighbourhood.demands["id"]
+    chosen = outcomes.option[served]
+    bay_group, walk_m, cover = options.bay_group[chosen], options.walk_m[chosen], options.cover[chosen]
+    facility_id, group_id = bays.facility_id, bays.group_id
     left_out = [
         [date_of(day).isoformat() for day in compiled.patterns[number].days[flags]]
         for number, flags in compiled.cover_days
     ]
-    chosen = outcomes.option[served]
-    rows = zip(
-        served.tolist(),
-        options.bay_group[chosen].tolist(),
-        options.walk_m[chosen].tolist(),
-        options.cover[chosen].tolist(),
-        strict=True,
-    )
-    return [
-        {
-            "demand": ids[demand],
-            "facility": bays.facility_id[bay_group],
-            "bay_group": bays.group_id[bay_group],
-            "walk_m": walk_m,
-            "days_left_out": left_out[cover],
-        }
-        for demand, bay_group, walk_m, cover in rows
-    ]
+
+    def rows(begin: int, end: int) -> list[Json]:
+        mine = slice(begin, end)
+        names = ids.gather(served[mine]).to_list()
+        columns = bay_group[mine].tolist(), walk_m[mine].tolist(), cover[mine].tolist()
+        return [
+            {
+                "demand": name,
+                "facility": facility_id[place],
+                "bay_group": group_id[place],
+                "walk_m": metres,
+                "days_left_out": left_out[days],
+            }
+            for name, place, metres, days in zip(names, *columns, strict=True)
+        ]
+
+    return Rows(len(served), make=rows)
 
 
-def _unserved(compiled: Compiled, outcomes: Outcomes, reasons: Reasons) -> list[Json]:
-    ids = compiled.neighbourhood.demands["id"].to_list()
+def _unserved(compiled: Compiled, outcomes: Outcomes, reasons: Reasons) -> Rows:
+    """Rows of those refused with the options of each, the nearest first."""
+    options, bays, ids = compiled.options, compiled.bays, compiled.neighbourhood.demands["id"]
     refused = np.flatnonzero(outcomes.option < 0)
-    by_class: dict[int, list[Json]] = {}
-    result = []
-    for demand, cls in zip(refused.tolist(), compiled.class_of[refused].tolist(), strict=True):
-        if cls not in by_class:
-            by_class[cls] = _option_rows(compiled, reasons, cls)
-        result.append({"demand": ids[demand], "reason": Why(int(reasons.why[cls])).name, "options": by_class[cls]})
-    return result
+    cls, row_of = np.unique(compiled.class_of[refused], return_inverse=True)
+    which, option = spread(options.ptr[cls], options.ptr[cls + 1] - options.ptr[cls])
+    option = option[np.lexsort((options.walk_m[option], which))]
+    ptr = np.searchsorted(which, np.arange(len(cls) + 1))
+    bay_group, walk_m = options.bay_group[option], options.walk_m[option]
+    why, short_m = reasons.option_why[option], reasons.short_m[option]
+    reason, names = reasons.why[cls], [word.name for word in Why]
+    facility_id, group_id = bays.facility_id, bays.group_id
 
+    full = int(Why.full)
 
-def _option_rows(compiled: Compiled, reasons: Reasons, cls: int) -> list[Json]:
-    """Options of a refused class, the nearest first."""
-    options, bays = compiled.options, compiled.bays
-    mine = np.arange(options.ptr[cls], options.ptr[cls + 1])
-    rows = []
-    for option in mine[np.argsort(options.walk_m[mine], kind="stable")].tolist():
-        why = Why(int(reasons.option_why[option]))
-        row: Json = {
-            "facility": bays.facility_id[options.bay_group[option]],
-            "bay_group": bays.group_id[options.bay_group[option]],
-            "walk_m": int(options.walk_m[option]),
-            "why": why.name,
-        }
-        if why == Why.full:
-            row["short_m"] = int(reasons.short_m[option])
-        rows.append(row)
-    return rows
+    def options_of(some: Ints) -> list[Json]:
+        columns = bay_group[some].tolist(), walk_m[some].tolist(), why[some].tolist(), short_m[some].tolist()
+        return [
+            {
+                "facility": facility_id[place],
+                "bay_group": group_id[place],
+                "walk_m": metres,
+                "why": "full",
+                "short_m": short,
+            }
+            if word == full
+            else {
+                "facility": facility_id[place],
+                "bay_group": group_id[place],
+                "walk_m": metres,
+                "why": names[word],
+            }
+            for place, metres, word, short in zip(*columns, strict=True)
+        ]
+
+    def rows(begin: int, end: int) -> list[Json]:
+        mine, equal = np.unique(row_of[begin:end], return_inverse=True)
+        counts = ptr[mine + 1] - ptr[mine]
+        told, ends = options_of(spread(ptr[mine], counts)[1]), np.cumsum(counts)
+        cuts = [told[start:stop] for start, stop in zip((ends - counts).tolist(), ends.tolist(), strict=True)]
+        demands, words = ids.gather(refused[begin:end]).to_list(), reason[row_of[begin:end]].tolist()
+        return [
+            {"demand": demand, "reason": names[word], "options": cuts[row]}
+            for demand, word, row in zip(demands, words, equal.tolist(), strict=True)
+        ]
+
+    return Rows(len(refused), make=rows)
 
 
 def _bay_values(compiled: Compiled, solution: Solution, estimated: NDArray[np.bool_]) -> list[Json]:
@@ -139,20 +163,10 @@ def _bay_values(compiled: Compiled, solution: Solution, estimated: NDArray[np.bo
 
 
 def certificate_of(compiled: Compiled, solution: Solution) -> Json:
-    """certificate.json: whole prices at local instants, and the bound they prove."""
-    bays = compiled.bays
+    """certificate.json: whole prices at local instants, the bound they prove, and branches where those prove more."""
     return {
         "scale": solution.scale,
         "bound_m": solution.bound_m,
-        "prices": [
-            {
-                "facility": bays.facility_id[bay_group],
-                "bay_group": bays.group_id[bay_group],
-                "at": instant_text(minute),
-                "price": price,
-            }
-            for bay_group, minute, price in zip(
-                solution.price_bay_group.tolist(), solution.price_at.tolist(), solution.price.tolist(), strict=True
-            )
-        ],
+        "prices": price_rows(compiled, solution.price_bay_group, solution.price_at, solution.price),
+        **({"branches": branch_rows(compiled, solution)} if solution.branches else {}),
     }

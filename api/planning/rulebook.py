@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from api.calendars.day_kinds import DayKinds
@@ -44,6 +44,8 @@ class Rulebook:
     kinds: DayKinds
     term_from: date
     term_to: date
+    _opened: dict[object, list[Span]] = field(default_factory=dict)
+    """Spans that were worked out before: most facilities of a city keep one of a few sets of hours."""
 
     def dates(self, first: date, last: date, days: str) -> list[date]:
         """Dates between two, inclusive, that match the word for days."""
@@ -77,6 +79,12 @@ class Rulebook:
 
     def spans(self, window: Window, last_moment: int) -> list[Span]:
         """When a window is open, from the day before the term for as long as any stay lasts."""
+        hours = window.days, window.from_min, window.to_min, window.season, last_moment
+        if hours not in self._opened:
+            self._opened[hours] = self._unrolled(window, last_moment)
+        return self._opened[hours]
+
+    def _unrolled(self, window: Window, last_moment: int) -> list[Span]:
         last = _EPOCH.date() + timedelta(days=last_moment // DAY)
         result = []
         for day in self.dates(self.term_from - timedelta(days=1), max(last, self.term_to), window.days):
@@ -176,8 +184,6 @@ def _held_inside(moment: int, no_movement: Span | None) -> bool:
     return any(begin < moment % DAY + shift < end for shift in (0, DAY))
 
 
-def fits(needs: str, height_m: float | None, facility: Facility, group: int) -> bool:
-    """Whether the bays suit the car: kinds and height."""
-    kinds = facility.bay_groups[group].kinds
-    suits = all(need in kinds for need in needs.split()) if needs else "standard" in kinds or "large" in kinds
-    return suits and (height_m is None or facility.max_height_m is None or height_m <= facility.max_height_m)
+def kinds_suit(needs: str, kinds: Sequence[str]) -> bool:
+    """Whether bays of some kinds suit a car: every need is met; a car without needs parks in ordinary bays only."""
+    return all(need in kinds for need in needs.split()) if needs else "standard" in kinds or "large" in kinds

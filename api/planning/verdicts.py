@@ -1,38 +1,39 @@
-"""What the rules say about each demand at each bay group, worked out for the checker from the rulebook alone."""
+"""
+What the rules say about each demand at each bay group, worked out for the checker from the rulebook alone.
+
+Whether hours admit a stay is decided in plain code, once for each kind of stay at each kind of timetable; the other
+rules are one line each over a table of all places that a block of demands knows a walk to.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
+from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
 from api.calendars.day_kinds import day_kinds
-from api.neighbourhoods.model import Facility, Neighbourhood
-from api.planning.rulebook import Hours, Pattern, Rulebook, days_left_out, fits
+from api.neighbourhoods.model import Neighbourhood
+from api.planning.numbered import NOBODY, Ints, asks_of, places_of, spread
+from api.planning.rulebook import Hours, Rulebook, Span, days_left_out
 from geo.pairs import NO_FACILITY, WalkPairs
 
 Place = tuple[str, str]
 """(facility, bay group)."""
-Prices = dict[Place, list[tuple[int, int]]]
-"""(minute, price) by place."""
 REASONS = ("no_home_access", "too_far", "no_day", "no_window", "no_suitable_bay", "rejected", "no_value", "full")
-"""The farther down, the nearer to a bay."""
-
-
-class Demand(NamedTuple):
-    """What a demand asks, without its id: equal ones cannot be told apart by any rule."""
-
-    home: str
-    pattern: Pattern
-    tier: int
-    max_walk_m: float
-    needs: str
-    height_m: float | None
-    rounds_waited: int
-    holds: str | None
-    decisions: tuple[tuple[str | None, str], ...]
+"""The farther down, the nearer to a bay; an eligible place is full for those who got nothing."""
+NO_HOME_ACCESS, TOO_FAR, NO_DAY, NO_WINDOW, NO_SUITABLE_BAY, REJECTED, NO_VALUE, FULL = range(len(REASONS))
+NEVER = -1
+"""Stands for the time covered where hours do not admit the stay."""
+BLOCK = 50_000
+"""Demands judged at a time: the arrays of more would only be large."""
 
 
 class Option(NamedTuple):
@@ -43,17 +44,48 @@ class Option(NamedTuple):
     left_out: tuple[date, ...]
 
 
-class Spot(NamedTuple):
-    """A bay group; those with the same `alike` admit the same stays."""
+class Cover(NamedTuple):
+    """Time in which a car stands somewhere: stays of a pattern less the days left out, those that overlap joined."""
 
-    place: Place
-    facility: Facility
-    position: int
-    alike: int
+    left_out: tuple[date, ...]
+    begins: Ints
+    ends: Ints
+    time: int
+    """Equal for equal times."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """
+    Places that the demands `first`, `first + 1` … know a walk to, (O,) each, by demand and then by place.
+
+    Those of the n-th demand are `ptr[n]` to `ptr[n + 1]`; `why` and `reason` (N,) index `REASONS`.
+    """
+
+    first: int
+    ptr: Ints
+    demand: Ints
+    place: Ints
+    walk_m: Ints
+    value_m: Ints
+    cover: Ints
+    """Index in `Verdicts.covers`, or `NEVER`."""
+    why: Ints
+    reason: Ints
+
+    def find(self, demand: Ints, place: Ints, *, why: int) -> Ints:
+        """Where each (demand, place) stands among those with one verdict, or `NOBODY`."""
+        among = np.flatnonzero(self.why == why)
+        width = 1 + max(int(self.place.max(initial=0)), int(place.max(initial=0)))
+        known, wanted = (self.demand * width + self.place)[among], demand * width + place
+        at = np.searchsorted(known, wanted)
+        at[at == len(known)] = 0
+        found = (place != NOBODY) & (known[at] == wanted) if len(known) else np.zeros(len(wanted), dtype=np.bool_)
+        return np.where(found, among[at] if len(known) else NOBODY, NOBODY)
 
 
 class Verdicts:
-    """The folder's demands, places and options, each worked out once."""
+    """The folder's demands and places, judged by the rules."""
 
     def __init__(self, neighbourhood: Neighbourhood, walks: WalkPairs) -> None:
         self.policy = neighbourhood.policy
@@ -65,109 +97,107 @@ class Verdicts:
         )
         self.rulebook = Rulebook(kinds, neighbourhood.term_from, neighbourhood.term_to)
         self.facilities = {facility.id: facility for facility in neighbourhood.facilities}
-        self.demands = _demands(neighbourhood)
-        self.walks = _walks_by_home(neighbourhood, walks)
-        self.reaching = {
-            home
-            for home, reaches in zip(neighbourhood.homes["id"], walks.home_reaches.tolist(), strict=True)
-            if reaches
-        }
-        self.stays = {
-            pattern: self.rulebook.stays(pattern) for pattern in {demand.pattern for demand in self.demands.values()}
-        }
-        self._last_moment = max((end for stays in self.stays.values() for _, _, end in stays), default=0)
+        self.ids = neighbourhood.demands["id"]
+        self.asks = asks_of(neighbourhood)
+        self.places = places_of(neighbourhood.facilities)
+        self.place_of = {name: place for place, name in enumerate(self.places.names)}
+        self.covers: list[Cover] = []
+        self._suits = self.places.suit(self.asks.wants)
+        self._stays = [self.rulebook.stays(pattern) for pattern in self.asks.patterns]
+        self._last_moment = max((end for stays in self._stays for _, _, end in stays), default=0)
+        self._reaches = walks.home_reaches
+        self._walks = _walks_by_home(walks)
         self._hours: dict[str, Hours] = {}
-        self._spots = _spots_of(neighbourhood.facilities)
-        self._admitted: dict[Pattern, dict[int, tuple[date, ...] | None]] = defaultdict(dict)
-        self._covers: dict[tuple[Pattern, tuple[date, ...]], list[tuple[int, int]]] = {}
-        self._number_of_cover: dict[tuple[Pattern, tuple[date, ...]], int] = {}
-        self._number_of_spans: dict[tuple[tuple[int, int], ...], int] = {}
-        self._claims: dict[Demand, tuple[bool, frozenset[tuple[Place, int, int, int]]]] = {}
-        self._options: dict[Demand, dict[Place, Option]] = {}
+        self._admissions: dict[int, int] = {}
+        self._covers_of: dict[tuple[int, tuple[date, ...]], int] = {}
+        self._times: dict[tuple[Span, ...], int] = {}
 
-    def options(self, demand: Demand) -> dict[Place, Option]:
-        """Eligible places of a demand."""
-        if demand not in self._options:
-            self._options[demand] = {
-                place: verdict for place, verdict in self._verdicts(demand) if isinstance(verdict, Option)
-            }
-        return self._options[demand]
+    def blocks(self) -> Iterator[Judged]:
+        """Judge all demands, some at a time."""
+        for first in range(0, len(self.ids), BLOCK):
+            yield self.judge(first, min(first + BLOCK, len(self.ids)))
 
-    def claim(self, demand: Demand) -> object:
-        """
-        Tell what decides between demands: whether it is locked, and (place, walk, value, time covered) of its options.
-
-        Demands of the same claim ask for the same bays at the same times for the same value: only the draw may
-        choose between them, whatever else differs (the spelling of days, a limit or a height that no bay tests).
-        """
-        if demand not in self._claims:
-            locked = any(word == "lock" for _, word in demand.decisions)
-            options = frozenset(
-                (place, option.walk_m, option.value_m, self._cover_number(demand.pattern, option.left_out))
-                for place, option in self.options(demand).items()
-            )
-            self._claims[demand] = locked, options
-        return self._claims[demand]
-
-    def _cover_number(self, pattern: Pattern, left_out: tuple[date, ...]) -> int:
-        """Return a number that stands for the time covered, equal for equal times."""
-        if (pattern, left_out) not in self._number_of_cover:
-            spans = tuple(self.cover(pattern, left_out))
-            self._number_of_cover[pattern, left_out] = self._number_of_spans.setdefault(
-                spans, len(self._number_of_spans)
-            )
-        return self._number_of_cover[pattern, left_out]
-
-    def refusal(self, demand: Demand) -> tuple[str, dict[Place, tuple[int, str]]]:
-        """Why a demand that got nothing got nothing: the reason, and (walk, why) of every place it knows a walk to."""
-        whys = {
-            place: (verdict.walk_m, "full") if isinstance(verdict, Option) else verdict
-            for place, verdict in self._verdicts(demand)
-        }
-        if demand.home not in self.reaching:
-            return "no_home_access", whys
-        if not self.stays[demand.pattern]:
-            return "no_day", whys
-        return max((why for _, why in whys.values()), key=REASONS.index, default="too_far"), whys
-
-    def _verdicts(self, demand: Demand) -> Iterable[tuple[Place, Option | tuple[int, str]]]:
-        """Judge every place a demand knows a walk to: an option, or (walk, the first rule it fails)."""
-        locked = {facility for facility, word in demand.decisions if word == "lock"}
-        rejected = {facility for facility, word in demand.decisions if word == "reject"}
-        for name, walk_m in self.walks.get(demand.home, ()):
-            refused = None in rejected or name in rejected or bool(locked and name not in locked)
-            value = self._value(demand, name, walk_m)
-            for spot in self._spots[name]:
-                if not self.stays[demand.pattern]:
-                    yield spot.place, (walk_m, "no_day")
-                elif walk_m > demand.max_walk_m:
-                    yield spot.place, (walk_m, "too_far")
-                elif (left_out := self._admission(demand.pattern, spot)) is None:
-                    yield spot.place, (walk_m, "no_window")
-                elif not fits(demand.needs, demand.height_m, spot.facility, spot.position):
-                    yield spot.place, (walk_m, "no_suitable_bay")
-                elif refused:
-                    yield spot.place, (walk_m, "rejected")
-                elif value <= 0:
-                    yield spot.place, (walk_m, "no_value")
-                else:
-                    yield spot.place, Option(walk_m, value, left_out)
-
-    def _value(self, demand: Demand, facility: str, walk_m: int) -> int:
-        return (
-            self.policy.tier_value_m[demand.tier - 1]
-            + self.policy.waiting_value_m * demand.rounds_waited
-            + self.policy.keep_value_m * (demand.holds == facility)
-            - walk_m
+    def judge(self, first: int, end: int) -> Judged:
+        """Every place that some demands know a walk to, with the first rule it fails."""
+        asks, places = self.asks, self.places
+        demand, facility, walk_m = self._walks_from(first, end)
+        to, place = spread(places.ptr[facility], places.ptr[facility + 1] - places.ptr[facility])
+        demand, facility, walk_m = demand[to], facility[to], walk_m[to]
+        cover = self._cover_of(asks.pattern[demand], places.alike[place])
+        value_m = asks.worth_m[demand] + self.policy.keep_value_m * (asks.holds[demand] == facility) - walk_m
+        has_days = np.array([bool(stays) for stays in self._stays], dtype=np.bool_)
+        suits = self._suits[asks.want[demand], places.offer[place]]
+        too_high = asks.height_m[demand] > places.max_height_m[place]  # never true of what is not known
+        why = np.select(
+            [
+                ~has_days[asks.pattern[demand]],
+                walk_m > asks.limit_m[demand],
+                cover == NEVER,
+                ~suits | too_high,
+                self._rejected(demand, facility),
+                value_m <= 0,
+            ],
+            [NO_DAY, TOO_FAR, NO_WINDOW, NO_SUITABLE_BAY, REJECTED, NO_VALUE],
+            default=FULL,
         )
+        reason = np.full(end - first, TOO_FAR)
+        np.maximum.at(reason, demand - first, why)
+        reason[~has_days[asks.pattern[first:end]]] = NO_DAY
+        reason[~self._reaches[asks.home[first:end]]] = NO_HOME_ACCESS
+        ptr = np.searchsorted(demand, np.arange(first, end + 1))
+        return Judged(first, ptr, demand, place, walk_m, value_m, cover, why, reason)
 
-    def _admission(self, pattern: Pattern, spot: Spot) -> tuple[date, ...] | None:
-        """Days left out, or None; worked out once for bay groups whose hours are alike."""
-        admitted = self._admitted[pattern]
-        if spot.alike not in admitted:
-            hours = self.hours(spot.facility.id)
-            admitted[spot.alike] = days_left_out(self.stays[pattern], hours, spot.position, spot.facility)
-        return admitted[spot.alike]
+    def _walks_from(self, first: int, end: int) -> tuple[Ints, Ints, Ints]:
+        """(demand, facility, metres) of all walks that some demands know."""
+        home, facility, walk_m = self._walks
+        asked = self.asks.home[first:end].astype(home.dtype)
+        begins = np.searchsorted(home, asked, side="left")
+        ends = np.searchsorted(home, asked, side="right")
+        demand, walk = spread(begins, ends - begins)
+        return first + demand, facility[walk].astype(np.int64), walk_m[walk].astype(np.int64)
+
+    def _rejected(self, demand: Ints, facility: Ints) -> NDArray[np.bool_]:
+        """Whether a reviewer has said no, or yes to another facility."""
+        rejected = np.zeros(len(demand), dtype=np.bool_)
+        here = range(int(demand[0]), int(demand[-1]) + 1) if len(demand) else range(0)
+        for asked, said in self.asks.decisions.items():
+            if asked in here:
+                mine = slice(*np.searchsorted(demand, (asked, asked + 1)))
+                locked = [place for place, word in said if word == "lock"]
+                away = [place for place, word in said if word == "reject"]
+                rejected[mine] = (NOBODY in away) | np.isin(facility[mine], away)
+                rejected[mine] |= bool(locked) & ~np.isin(facility[mine], locked)
+        return rejected
+
+    def _cover_of(self, pattern: Ints, alike: Ints) -> Ints:
+        """Time that stays of a pattern cover at bay groups, `NEVER` where hours do not admit them; index of a cover."""
+        kinds = 1 + int(self.places.alike.max(initial=0))
+        distinct, which = np.unique(pattern * kinds + alike, return_inverse=True)
+        for key in distinct.tolist():
+            if key not in self._admissions:
+                self._admissions[key] = self._admission(*divmod(key, kinds))
+        return np.array([self._admissions[key] for key in distinct.tolist()], dtype=np.int64)[which]
+
+    def _admission(self, pattern: int, alike: int) -> int:
+        place = int(np.argmax(self.places.alike == alike))
+        facility, position = self.places.names[place][0], int(self.places.position[place])
+        left_out = days_left_out(self._stays[pattern], self.hours(facility), position, self.facilities[facility])
+        if left_out is None:
+            return NEVER
+        if (pattern, left_out) not in self._covers_of:
+            self._covers_of[pattern, left_out] = len(self.covers)
+            self.covers.append(self._cover(pattern, left_out))
+        return self._covers_of[pattern, left_out]
+
+    def _cover(self, pattern: int, left_out: tuple[date, ...]) -> Cover:
+        joined: list[Span] = []
+        for begin, end in sorted((begin, end) for day, begin, end in self._stays[pattern] if day not in left_out):
+            if joined and begin <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(joined[-1][1], end)
+            else:
+                joined.append((begin, end))
+        begins, ends = np.array(joined, dtype=np.int64).reshape(-1, 2).T
+        return Cover(left_out, begins, ends, self._times.setdefault(tuple(joined), len(self._times)))
 
     def hours(self, facility: str) -> Hours:
         """Capacity over time of a facility."""
@@ -177,93 +207,87 @@ class Verdicts:
 
     def group_index(self, facility: str, group: str) -> int:
         """Position of a bay group in its facility."""
-        groups = [item.id for item in self.facilities[facility].bay_groups] if facility in self.facilities else []
-        if group not in groups:
+        if (facility, group) not in self.place_of:
             raise ValueError(f"{facility!r} ({group!r}) is not a bay group of the folder")
-        return groups.index(group)
+        return int(self.places.position[self.place_of[facility, group]])
 
-    def cover(self, pattern: Pattern, left_out: tuple[date, ...]) -> list[tuple[int, int]]:
-        """Time in which the car stands there: the stays that are not left out, those that overlap joined."""
-        if (pattern, left_out) not in self._covers:
-            spans = sorted((begin, end) for day, begin, end in self.stays[pattern] if day not in left_out)
-            joined: list[tuple[int, int]] = []
-            for begin, end in spans:
-                if joined and begin <= joined[-1][1]:
-                    joined[-1] = joined[-1][0], max(joined[-1][1], end)
-                else:
-                    joined.append((begin, end))
-            self._covers[pattern, left_out] = joined
-        return self._covers[pattern, left_out]
+    def capacity_at(self, place: int, moment: int) -> int:
+        """Bays of a bay group at a moment."""
+        facility, _ = self.places.names[place]
+        return self.hours(facility).capacity_at(int(self.places.position[place]), moment)
 
-    def paid(self, place: Place, pattern: Pattern, left_out: tuple[date, ...], prices: Prices) -> int:
-        """Sum of the prices at the instants that a stay covers."""
-        here = prices.get(place)
-        if not here:
-            return 0
-        cover = self.cover(pattern, left_out)
-        begins = [begin for begin, _ in cover]
-        total = 0
-        for moment, price in here:
-            index = bisect_right(begins, moment) - 1
-            if index >= 0 and moment < cover[index][1]:
-                total += price
-        return total
+    def name_of(self, place: int) -> Place:
+        """(facility, bay group) of a place, also of one that is not there."""
+        return self.places.names[place] if place != NOBODY else ("a facility", "a bay group that is not there")
 
+    def left_out_among(self, days: Sequence[tuple[str, ...]]) -> Ints:
+        """For each cover so far the index of the days it leaves out among some lists of dates; −1 where not there."""
+        index = {dates: at for at, dates in enumerate(days)}
+        return np.array([index.get(tuple(map(str, cover.left_out)), NOBODY) for cover in self.covers], dtype=np.int64)
 
-def _spots_of(facilities: tuple[Facility, ...]) -> dict[str, list[Spot]]:
-    """Bay groups by facility, numbered by what decides about their hours."""
-    known: dict[object, int] = {}
-    spots: dict[str, list[Spot]] = {}
-    for facility in facilities:
-        spots[facility.id] = []
-        for index, group in enumerate(facility.bay_groups):
-            # Only whether a window has more bays than the buffer matters, not how many; what is left of the buffer for
-            # later groups depends on the hours of those before, so they stand alone.
-            buffer = facility.buffer_bays
-            alone = (facility.id, index) if buffer and index else None
-            windows = tuple(
-                (w.days, w.from_min, w.to_min, w.bays > buffer, w.last_entry_min, w.season) for w in group.windows
-            )
-            key = windows, alone, facility.closures, facility.no_movement
-            place = facility.id, group.id
-            spots[facility.id].append(Spot(place, facility, index, known.setdefault(key, len(known))))
-    return spots
+    def claims(self, judged: Judged) -> bytes:
+        """
+        Tell what decides between demands, 16 bytes each: locked or not, and place, walk, value and time of all options.
 
-
-def _demands(neighbourhood: Neighbourhood) -> dict[str, Demand]:
-    decisions: dict[str, list[tuple[str | None, str]]] = defaultdict(list)
-    for demand, facility, word in neighbourhood.decisions.iter_rows():
-        decisions[demand].append((facility, word))
-    limit = neighbourhood.policy.max_walk_m
-    return {
-        row["id"]: Demand(
-            home=row["home"],
-            pattern=(row["days"], row["arrive_min"], row["leave_min"], row["stay_through"]),
-            tier=row["tier"],
-            max_walk_m=limit if row["max_walk_m"] is None else row["max_walk_m"],
-            needs=row["needs"],
-            height_m=row["height_m"],
-            rounds_waited=row["rounds_waited"],
-            holds=row["holds"],
-            decisions=tuple(sorted(decisions.get(row["id"], ()), key=str)),
+        Demands of the same claim ask for the same bays at the same times for the same value: only the draw may
+        choose between them, whatever else differs (the spelling of days, a limit or a height that no bay tests).
+        """
+        options = np.flatnonzero(judged.why == FULL)
+        time = np.array([cover.time for cover in self.covers], dtype=np.int64)
+        columns = judged.place[options], judged.walk_m[options], judged.value_m[options], time[judged.cover[options]]
+        facts = np.column_stack(columns)
+        ends = facts.shape[1] * facts.itemsize * np.searchsorted(options, judged.ptr)
+        said, decisions = facts.tobytes(), self.asks.decisions
+        locked = {demand for demand, words in decisions.items() if any(word == "lock" for _, word in words)}
+        cuts = enumerate(pairwise(ends.tolist()), start=judged.first)
+        return b"".join(
+            blake2b(said[begin:end], digest_size=16, salt=b"locked" if demand in locked else b"").digest()
+            for demand, (begin, end) in cuts
         )
-        for row in neighbourhood.demands.iter_rows(named=True)
-    }
 
+    def equals(self, claims: Sequence[bytes] | None = None) -> Iterator[Ints]:
+        """Rows of demands of the same claim, wherever there are two or more; `claims` block by block if known."""
+        known = np.frombuffer(b"".join(map(self.claims, self.blocks()) if claims is None else claims), dtype=np.uint64)
+        rows = pl.DataFrame({"head": known[::2], "tail": known[1::2]}).with_row_index("row")
+        groups = rows.group_by("head", "tail", maintain_order=True).agg("row").filter(pl.col("row").list.len() > 1)
+        yield from (group.to_numpy().astype(np.int64) for group in groups["row"])
 
-def _walks_by_home(neighbourhood: Neighbourhood, walks: WalkPairs) -> dict[str, list[tuple[str, int]]]:
-    """Facilities each home knows a walk to; the nearest alone where none lies within anybody's limit."""
-    homes = neighbourhood.homes["id"].to_list()
-    names = [facility.id for facility in neighbourhood.facilities]
-    result: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for home, facility, walk_m in zip(walks.home.tolist(), walks.facility.tolist(), walks.walk_m.tolist(), strict=True):
-        result[homes[home]].append((names[facility], walk_m))
-    nearest = zip(homes, walks.nearest_facility.tolist(), walks.nearest_m.tolist(), strict=True)
-    result.update(
-        {
-            home: [(names[facility], walk_m)]
-            for home, facility, walk_m in nearest
-            if facility != NO_FACILITY and home not in result
+    @cached_property
+    def demands(self) -> dict[str, int]:
+        """Row of each demand by its id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def options(self, demand: int) -> dict[Place, Option]:
+        """Eligible places of one demand."""
+        judged = self.judge(demand, demand + 1)
+        return {
+            self.places.names[place]: Option(walk_m, value_m, self.covers[cover].left_out)
+            for place, walk_m, value_m, cover, why in _rows(judged)
+            if why == FULL
         }
+
+    def refusal(self, demand: int) -> tuple[str, dict[Place, tuple[int, str]]]:
+        """Why one demand got nothing: the reason, and (walk, why) of every place it knows a walk to."""
+        judged = self.judge(demand, demand + 1)
+        whys = {self.places.names[place]: (walk_m, REASONS[why]) for place, walk_m, _, _, why in _rows(judged)}
+        return REASONS[int(judged.reason[0])], whys
+
+
+def _rows(judged: Judged) -> Iterator[tuple[int, int, int, int, int]]:
+    columns = judged.place, judged.walk_m, judged.value_m, judged.cover, judged.why
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _walks_by_home(walks: WalkPairs) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """(home, facility, metres) by home; the nearest facility alone where none lies within anybody's limit."""
+    knows = np.zeros(len(walks.home_reaches), dtype=np.bool_)
+    knows[walks.home] = True
+    alone = np.flatnonzero(~knows & (walks.nearest_facility != NO_FACILITY))
+    if not len(alone):
+        return walks.home, walks.facility, walks.walk_m
+    at = np.searchsorted(walks.home, alone)
+    return (
+        np.insert(walks.home, at, alone),
+        np.insert(walks.facility, at, walks.nearest_facility[alone]),
+        np.insert(walks.walk_m, at, walks.nearest_m[alone]),
     )
-    return result

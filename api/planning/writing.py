@@ -1,37 +1,50 @@
-"""plan.json and what stands beside it: certificate.json, plan.csv and plan.geojson, all or nothing."""
+"""plan.json and what stands beside it: certificate.json, plan.csv, nights.csv and plan.geojson, all or nothing."""
 
 from __future__ import annotations
 
 import csv
-import io
 import os
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from api.errors import UnusablePlace
 from api.neighbourhoods.model import Neighbourhood
+from api.planning.rows import Rows
 
 Json = dict[str, Any]
 CERTIFICATE = "certificate.json"
-COMPANIONS = (CERTIFICATE, "plan.csv", "plan.geojson")
+NIGHTS = "nights.csv"
+_CHUNK = 5000
+"""Rows of a list that are written at a time."""
+COMPANIONS = (CERTIFICATE, "plan.csv", NIGHTS, "plan.geojson")
 
 
-def write_plan(out: Path, neighbourhood: Neighbourhood, plan: Json, certificate: Json) -> list[Path]:
+def write_plan(
+    out: Path, neighbourhood: Neighbourhood, plan: Json, certificate: Json, *, nights: pl.DataFrame
+) -> list[Path]:
     """
     Write a plan and its companions beside it, each file replaced in one move; returns what was written.
 
     The companions have fixed names, so one folder holds one plan.
+
+    Parameters
+    ----------
+    nights
+        Rows of nights.csv: the bay of each permit.
     """
-    files = {
-        out.with_name(CERTIFICATE): orjson.dumps(certificate, option=orjson.OPT_INDENT_2),
-        out.with_name("plan.csv"): _rows(plan).encode(),
-        out.with_name("plan.geojson"): orjson.dumps(_features(neighbourhood, plan)),
-        out: orjson.dumps(plan, option=orjson.OPT_INDENT_2),
+    files: dict[Path, Iterable[bytes]] = {
+        out.with_name(CERTIFICATE): _object(certificate),
+        out.with_name("plan.csv"): _rows(plan),
+        out.with_name(NIGHTS): [nights.write_csv().encode()],
+        out.with_name("plan.geojson"): _features(neighbourhood, plan),
+        out: _object(plan),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     staged: list[tuple[Path, Path]] = []
@@ -83,28 +96,65 @@ def require_file_place(out: Path) -> None:
         raise UnusablePlace(f"{nearest} may not be written to")
 
 
-def _staged(path: Path, content: bytes) -> Path:
+def _staged(path: Path, content: Iterable[bytes]) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
-        file.write(content)
+        file.writelines(content)
     temporary = Path(name)
     temporary.chmod(0o644)
     return temporary
 
 
-def _rows(plan: Json) -> str:
+def _object(content: Json) -> Iterator[bytes]:
+    """Write a JSON object with its lists of objects a few rows at a time; a metropolis has millions of them."""
+    opening = b"{"
+    for key, value in content.items():
+        yield opening + b"\n  " + orjson.dumps(key) + b": "
+        opening = b","
+        if isinstance(value, Rows) or (isinstance(value, list) and len(value) > _CHUNK):
+            yield from _list(value)
+        else:
+            yield _indented(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    yield b"{}" if opening == b"{" else b"\n}"
+
+
+def _list(rows: Sequence[Json]) -> Iterator[bytes]:
+    opening = b"["
+    for begin in range(0, len(rows), _CHUNK):
+        some = orjson.dumps(rows[begin : begin + _CHUNK], option=orjson.OPT_INDENT_2)
+        yield opening + _indented(some[1:-2])  # between the brackets, each on its own line
+        opening = b","
+    yield b"[]" if opening == b"[" else b"\n  ]"
+
+
+def _indented(text: bytes) -> bytes:
+    """Move all lines but the first to the right: a line break inside a text is written as two letters."""
+    return text.replace(b"\n", b"\n  ")
+
+
+def _rows(plan: Json) -> Iterator[bytes]:
     """One row a demand: where it goes, or why it goes nowhere in words."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    line = _Line()
+    writer = csv.writer(line, lineterminator="\n")
     writer.writerow(["demand", "facility", "bay_group", "walk_m", "days_left_out", "reason", "text"])
+    yield line.text
     for row in plan["assignments"]:
         days = " ".join(row["days_left_out"])
         writer.writerow([row["demand"], row["facility"], row["bay_group"], row["walk_m"], days, "", ""])
+        yield line.text
     for row in plan["unserved"]:
-        writer.writerow(
-            [row["demand"], "", "", "", "", row["reason"], "; ".join(map(option_text, row["options"])) or NOTHING]
-        )
-    return buffer.getvalue()
+        text = "; ".join(map(option_text, row["options"])) or NOTHING
+        writer.writerow([row["demand"], "", "", "", "", row["reason"], text])
+        yield line.text
+
+
+class _Line:
+    """Keep what was written last."""
+
+    text = b""
+
+    def write(self, text: str) -> None:
+        self.text = text.encode()
 
 
 NOTHING = "no facility can be reached on foot"
@@ -128,20 +178,26 @@ def option_text(option: Json) -> str:
     return f"{where}: full; {option['short_m']} m of value short"
 
 
-def _features(neighbourhood: Neighbourhood, plan: Json) -> Json:
+def _features(neighbourhood: Neighbourhood, plan: Json) -> Iterator[bytes]:
+    opening = b'{"type":"FeatureCollection","features":['
+    for feature in _each_feature(neighbourhood, plan):
+        yield opening + orjson.dumps(feature)
+        opening = b","
+    yield b"]}" if opening == b"," else opening + b"]}"
+
+
+def _each_feature(neighbourhood: Neighbourhood, plan: Json) -> Iterator[Json]:
     """Lines from homes to the bays they were given, and points of homes that go without."""
     homes = {identity: (lon, lat) for identity, lon, lat in neighbourhood.homes.select("id", "lon", "lat").iter_rows()}
     home_of = dict(neighbourhood.demands.select("id", "home").iter_rows())
     doors = {facility.id: _door(facility.entrances, facility.geometry) for facility in neighbourhood.facilities}
-    features = []
     for row in plan["assignments"]:
         line = [homes[home_of[row["demand"]]], doors[row["facility"]]]
-        features.append(_feature({"type": "LineString", "coordinates": line}, {**row, "home": home_of[row["demand"]]}))
+        yield _feature({"type": "LineString", "coordinates": line}, {**row, "home": home_of[row["demand"]]})
     for row in plan["unserved"]:
         place = homes[home_of[row["demand"]]]
         properties = {"demand": row["demand"], "home": home_of[row["demand"]], "reason": row["reason"]}
-        features.append(_feature({"type": "Point", "coordinates": place}, properties))
-    return {"type": "FeatureCollection", "features": features}
+        yield _feature({"type": "Point", "coordinates": place}, properties)
 
 
 def _door(entrances: tuple[tuple[float, float], ...], geometry: BaseGeometry) -> tuple[float, float]:

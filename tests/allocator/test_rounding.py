@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from allocator.clock import Clock
+from allocator.descent import descend_prices
 from allocator.presolve import Problem, presolve
-from allocator.prices import ascend_prices
 from allocator.rounding import AREAS, MOST_IDLE_TRIES, Draft, empty_draft, fill, improve, re_solve
 from tests.allocator.building import Ask, one_night
 from tests.allocator.cities import city
@@ -20,16 +20,8 @@ def problem() -> Problem:
 
 def improved(problem: Problem, draft: Draft) -> int:
     """Improve without a bound that could be reached; returns the neighbourhoods re-solved."""
-    price = ascend_prices(problem, target_m=0.0, sweeps=100).lambda_m
-    return improve(
-        problem,
-        draft,
-        price=price,
-        bound_m=2**60,
-        enough=lambda _value: False,
-        clock=Clock(),
-        progress=lambda _value, _done: None,
-    )
+    price = descend_prices(problem, finest_m=20.0).lambda_m
+    return improve(problem, draft, price=price, bound_m=2**60, spare_m=0.0, most_columns=10**9, clock=Clock())
 
 
 def test_filling_places_the_least_loss_first_and_nobody_twice() -> None:

@@ -24,4 +24,5 @@ def verdict(instance: Instance, solution: Solution) -> list[str]:
         bound_m=solution.bound_m,
         prices=prices,
         scale=solution.scale,
+        branches=solution.branches,
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from api.cli import main
+from tests.api.running import Run
 
 SETTINGS = """name = "Lane 9"
 timezone = "Asia/Shanghai"
@@ -154,3 +158,18 @@ def lane_plan(lane: Path) -> Path:
     certificate = {"scale": 1000, "bound_m": 25_334, "prices": prices}
     (lane.parent / "certificate.json").write_text(json.dumps(certificate))
     return path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; what libraries print below Python is caught too."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["baytide", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capfd.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return command

@@ -81,6 +81,7 @@ def test_what_is_written_lies_beside_the_plan_and_says_the_same(folder: Path, tm
     done = allocate_folder(folder, out=out)
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "certificate.json",
+        "nights.csv",
         "plan.csv",
         "plan.geojson",
         "plan.json",
@@ -213,7 +214,9 @@ def test_faults_are_told_before_anything_is_written(folder: Path, tmp_path: Path
     assert not out.parent.exists()
 
 
-@pytest.mark.parametrize("name", ["certificate.json", "plan.csv", "plan.geojson", "folder", "file/plan.json"])
+@pytest.mark.parametrize(
+    "name", ["certificate.json", "plan.csv", "nights.csv", "plan.geojson", "folder", "file/plan.json"]
+)
 def test_a_place_that_cannot_hold_a_plan_is_refused_before_the_work(folder: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()

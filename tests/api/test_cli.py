@@ -8,35 +8,17 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from api.cli import main
+from tests.api.running import Run
 from tests.api.tiny import TINY, copy_of_tiny, edit_facilities, rewrite
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return copy_of_tiny(tmp_path / "tiny")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process; what libraries print below Python is caught too."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["baytide", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capfd.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return command
 
 
 def served(path: Path) -> dict[str, str]:
@@ -157,7 +139,7 @@ def test_a_place_that_cannot_hold_a_plan_ends_with_two(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("name", ["plan.json", "certificate.json", "plan.csv", "plan.geojson"])
+@pytest.mark.parametrize("name", ["plan.json", "certificate.json", "plan.csv", "nights.csv", "plan.geojson"])
 def test_a_pipe_where_a_plan_is_to_be_written_is_refused_and_left(
     run: Run, folder: Path, tmp_path: Path, name: str
 ) -> None:
@@ -178,7 +160,6 @@ def test_a_pipe_where_a_picture_a_map_or_results_are_to_be_written_is_refused(
         ("allocate", folder, "--out", plan, "--plots", pipe),
         ("map", folder, plan, "-o", pipe),
         ("plot", folder, plan, "-o", pipe),
-        ("bench", "--demands", 10, "--seeds", 1, "--out", pipe),
     ):
         code, _, err = run(*arguments)
         assert code == 2

@@ -10,7 +10,7 @@ import pytest
 from api.neighbourhoods.model import BayGroup, Neighbourhood, Window
 from api.neighbourhoods.read import read_folder
 from api.planning.allocate import allocate
-from api.samples.city import synthetic_city
+from loadtests.cities import City, make_city
 
 TINY = Path(__file__).parents[1] / "data" / "tiny"
 Value = dict[str, int | None]
@@ -60,7 +60,7 @@ def test_the_bound_does_not_move_for_bays_that_are_not_there() -> None:
 
 def test_a_buffer_that_leaves_bays_in_every_window_keeps_the_exact_value() -> None:
     # One pattern for all, so prices are exact; the buffer takes one bay of three and closes no hour.
-    city = synthetic_city(demands=60, seed=1, single_pattern=True)
+    city = make_city(City(demands=60, patterns="single", facilities_per_km2=100))
     roomy = next(f for f in city.facilities if f.bay_groups[0].windows[0].bays > 3)
     buffered = tuple(replace(f, buffer_bays=1) if f.id == roomy.id else f for f in city.facilities)
     plan = allocate(replace(city, facilities=buffered)).plan

@@ -19,6 +19,7 @@ from api.neighbourhoods.importing import ImportReport, NeighbourhoodExists, impo
 from api.neighbourhoods.loading import NeighbourhoodNotFound, load_neighbourhood
 from api.neighbourhoods.model import Neighbourhood
 from api.neighbourhoods.read import read_folder
+from api.planning.base_plan import read_base
 from api.plans.queries import load_plan_content
 
 
@@ -174,6 +175,22 @@ def test_a_plan_comes_in_with_its_folder_and_can_be_given_back(engine: Engine, l
         assert load_plan_content(connection, report.plan_id) == json.loads(lane_plan.read_text())
         certificate = connection.scalar(select(tables.plans.c.certificate))
     assert certificate == json.loads((lane_plan.parent / "certificate.json").read_text())
+
+
+def test_an_exported_plan_still_names_its_base_and_is_a_base_itself(
+    engine: Engine, lane: Path, lane_plan: Path, tmp_path: Path
+) -> None:
+    note = {"plan_sha256": "ab" * 32, "edits_sha256": "cd" * 32, "changed": 1, "moved": 1}
+    edited(lane_plan, base={**note, "newly_served": 0, "no_longer_served": 0})
+    imported(engine, lane, plan=lane_plan)
+    export_folder(engine, "lane-9", tmp_path / "out")
+    plan = json.loads((tmp_path / "out/plan.json").read_text())
+    assert plan == json.loads(lane_plan.read_text())
+    assert plan["base"]["edits_sha256"] == "cd" * 32
+    before, after = read_base(lane_plan), read_base(tmp_path / "out/plan.json")
+    assert after.plan_sha256 == before.plan_sha256
+    assert after.prices.equals(before.prices)
+    assert_same(read_folder(lane), read_folder(tmp_path / "out"))
 
 
 def test_the_certificate_of_another_plan_is_not_taken_for_this_ones(

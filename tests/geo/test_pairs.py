@@ -274,3 +274,24 @@ def test_the_order_of_facilities_does_not_change_a_walk(siping: Path) -> None:
     there = on_streets(siping, homes, parks)
     back = on_streets(siping, homes, [parks[i] for i in order])
     assert sorted((h, int(order[f]), m) for h, f, m in rows(back)) == rows(there)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 50])
+def test_homes_measured_some_at_a_time_have_the_same_pairs(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    rng = np.random.default_rng(4)
+    homes = [(f"h{number}", *rng.uniform(0, 0.01, 2)) for number in range(50)]
+    asked = {
+        "home_ids": [name for name, _, _ in homes],
+        "home_lon": [lon for _, lon, _ in homes],
+        "home_lat": [lat for _, _, lat in homes],
+        "facility_ids": ["a", "b", "c"],
+        "geometries": [shapely.Point(*rng.uniform(0, 0.01, 2)) for _ in range(3)],
+        "entrances": [()] * 3,
+        "limit_m": 500.0,
+    }
+    whole = straight_line_pairs(**asked)  # type: ignore[arg-type]
+    monkeypatch.setattr("geo.pairs._HOMES_AT_ONCE", at_once)
+    parts = straight_line_pairs(**asked)  # type: ignore[arg-type]
+    assert 0 < len(whole.home) < 150
+    for column in ("home", "facility", "walk_m", "home_reaches", "nearest_facility", "nearest_m"):
+        assert np.array_equal(getattr(parts, column), getattr(whole, column)), column

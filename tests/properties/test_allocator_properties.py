@@ -9,17 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocator.check import bound_of
+from allocator.branching import on_instance, prove
+from allocator.check import bound_of, branches_prove_the_value
+from allocator.clock import Clock
 from allocator.errors import LocksConflict
 from allocator.instance import Instance
 from allocator.presolve import Problem, presolve
-from allocator.prices import proven_bound
+from allocator.prices import SCALE, proven_bound
 from tests.allocator.brute_force import best_value, greedy_value
 from tests.allocator.building import replaced, with_one_more_bay
+from tests.allocator.knots import knotted
 from tests.allocator.verdicts import solved
 from tests.properties.instances import crowded_instances, permuted, small_instances
 
 INSTANCES = st.one_of(small_instances(), crowded_instances())
+KNOTTED = st.integers(0, 10**6).map(knotted)
+"""Odd cycles, which drawing nights one by one seldom hits."""
 LOCKED = st.one_of(small_instances(locks=True), crowded_instances(locks=True))
 THOROUGH = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 BRIEF = settings(THOROUGH, max_examples=30)
@@ -33,6 +38,27 @@ def test_every_plan_is_the_best_there_is_and_its_bound_holds(instance: Instance)
     assert best is not None
     assert greedy_value(instance) <= best <= solution.bound_m
     assert solution.value_m == best
+
+
+@THOROUGH
+@given(LOCKED)
+def test_up_to_six_demands_every_plan_ends_proven(instance: Instance) -> None:
+    if best_value(instance) is not None:
+        assert solved(instance).is_optimal
+
+
+@BRIEF
+@given(KNOTTED, st.data())
+def test_cases_hold_for_any_prices_and_any_plan_to_start_from(instance: Instance, data: st.DataObject) -> None:
+    problem, best = presolve(instance), best_value(instance)
+    rows = problem.num_rows
+    price = np.array(data.draw(st.lists(st.integers(0, 9 * SCALE), min_size=rows, max_size=rows)), dtype=np.int64)
+    proof = prove(problem, np.zeros(problem.num_pairs, dtype=np.int64), price, clock=Clock())
+    assert problem.value_of(proof.taken) == best
+    assert proof.nodes is not None
+    own = list(zip(problem.row_bay_group.tolist(), problem.row_at.tolist(), price.tolist(), strict=True))
+    nodes = on_instance(instance, problem, proof.nodes)
+    assert branches_prove_the_value(instance, problem.value_of(proof.taken), nodes, own, SCALE) == []
 
 
 @BRIEF

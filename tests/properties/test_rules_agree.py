@@ -148,7 +148,7 @@ def test_a_bay_value_is_never_below_what_one_more_bay_adds_and_an_exact_one_is_t
     )
     neighbourhood = replace(without_decisions(drawn), facilities=plain_facilities)
     plan = allocate(neighbourhood).plan
-    if plan["status"] != "optimal":
+    if plan["value_m"] != plan["bound_m"]:  # prices that do not prove the plan may miss by as much as lies between
         return
     for row in plan["bay_values"]:
         more = ByTheMinute(replace(neighbourhood, facilities=one_more_bay(plain_facilities, row))).best_value()

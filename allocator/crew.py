@@ -1,0 +1,155 @@
+"""
+Districts planned by child processes, so that all cores work and none that fails takes the plan with it.
+
+A child reads pickled jobs from its standard input and writes pickled answers; it is started as a module of its own, so
+the caller's main script is never imported again.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import IO, Any
+
+from allocator.clock import Clock
+from allocator.planning import Job, Planned, plan_district
+
+_LENGTH = struct.Struct("<Q")
+_LOOK_S = 0.2
+"""How often a waiting crew looks at the clock."""
+
+
+class Crew:
+    """
+    So many workers; a single one works in this process. The answers do not depend on their number.
+
+    Use as a context: children end with it.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        count = workers or len(os.sched_getaffinity(0))
+        self._children = [_Child() for _ in range(count)] if count > 1 else []
+
+    @property
+    def processes(self) -> list[int]:
+        """Ids of the children's processes."""
+        return [child.process_id for child in self._children]
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.end()
+
+    def plan(self, jobs: Sequence[Job], *, clock: Clock) -> Iterator[Planned | None]:
+        """
+        Plan jobs, side by side; answers in the order of the jobs, None for those that failed or came too late.
+
+        Jobs take turns by their number, so one that exhausts a child's memory costs only what that child still had.
+        """
+        if not self._children:
+            for job in jobs:
+                yield None if clock.is_over() else plan_district(job, clock=clock)
+            return
+        with ThreadPoolExecutor(len(self._children)) as threads:
+            idle = list(self._children)
+            futures = [threads.submit(self._hand_over, idle, job, clock) for job in jobs]
+            waiting = set(futures)
+            while waiting:
+                _, waiting = wait(waiting, timeout=_LOOK_S)
+                if clock.is_over():
+                    for child in self._children:
+                        child.end()
+            for future in futures:
+                yield future.result()
+
+    @staticmethod
+    def _hand_over(idle: list[_Child], job: Job, clock: Clock) -> Planned | None:
+        child = idle.pop()
+        try:
+            return None if clock.is_over() else child.plan(job, limit_s=clock.left_s())
+        finally:
+            idle.append(child)
+
+
+class _Child:
+    """One worker process; once it has failed it answers None."""
+
+    def __init__(self) -> None:
+        single = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "allocator.crew"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **single, "PYTHONPATH": path},
+        )
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def plan(self, job: Job, *, limit_s: float | None) -> Planned | None:
+        try:
+            _send(self._process.stdin, (job, limit_s))
+            answer: Planned | None = _receive(self._process.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            self.end()
+            return None
+        return answer
+
+    def end(self) -> None:
+        """Stop the process; nothing of it is left."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what it had not read yet is lost with it
+                    continue
+
+
+def _send(pipe: IO[bytes] | None, message: object) -> None:
+    if pipe is None:
+        raise EOFError
+    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    pipe.write(_LENGTH.pack(len(content)))
+    pipe.write(content)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes] | None) -> Any:  # noqa: ANN401  (whatever the other side sent)
+    header = b"" if pipe is None else pipe.read(_LENGTH.size)
+    if pipe is None or len(header) < _LENGTH.size:
+        raise EOFError
+    (length,) = _LENGTH.unpack(header)
+    content = pipe.read(length)
+    if len(content) < length:
+        raise EOFError
+    return pickle.loads(content)
+
+
+def _work() -> None:
+    """Plan what comes in until nothing more does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what an engine prints must not mix with answers
+    while True:
+        try:
+            job, limit_s = _receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        _send(answers, plan_district(job, clock=Clock(limit_s)))
+
+
+if __name__ == "__main__":
+    _work()

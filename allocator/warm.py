@@ -1,0 +1,196 @@
+"""Going on from a solved base: its prices and households on an edited problem, and no household moved for nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from allocator.base import Base
+from allocator.clock import Clock
+from allocator.core import losses_of
+from allocator.descent import descend_prices
+from allocator.districts import Atlas
+from allocator.engines import Programme, solve_whole
+from allocator.errors import EngineFailed
+from allocator.instance import Instance, Ints
+from allocator.presolve import Problem
+from allocator.prices import Floats, foot_prices
+from allocator.programmes import part_of
+from allocator.rounding import Draft, empty_draft, fill, serve_locked
+from allocator.smoothing import choose
+
+CALM_M = 5.0
+"""Temperature at which base prices are looked at: rows that they leave far from full or overfull are disturbed."""
+DISTURBED_SHARE = 0.25
+DISTURBED_CARS = 3.0
+"""A row is disturbed when so large a share of its bays, and so many cars, are too few or too many."""
+LOCAL_SHARE = 0.3
+"""Where more of a city than this is disturbed its prices are found all over, not district by district."""
+NEAR_LOSS_M = 40.0
+AROUND_PAIRS = 4000
+"""Near pairs around a disturbed bay group whose prices are found anew."""
+MOST_CHANGE_COLUMNS = 3000
+CHANGE_NODES = 200
+
+
+def base_prices(problem: Problem, base: Base) -> Floats:
+    """Prices of a base on the rows (R,), metres: each goes to the row of its bay group that is nearest in time."""
+    price = np.zeros(problem.num_rows)
+    if not problem.num_rows:
+        return price
+    first = np.searchsorted(problem.row_bay_group, base.price_bay_group, side="left")
+    end = np.searchsorted(problem.row_bay_group, base.price_bay_group, side="right")
+    known = first < end
+    first, end, at = first[known], end[known], base.price_at[known]
+    origin = min(int(problem.row_at.min()), int(base.price_at.min(initial=0)))
+    stretch = max(int(problem.row_at.max()), int(base.price_at.max(initial=0))) - origin + 1
+    line = problem.row_bay_group * stretch + (problem.row_at - origin)
+    order = np.argsort(line, kind="stable")
+    after = np.searchsorted(line[order], base.price_bay_group[known] * stretch + (at - origin))
+    after, before = np.clip(after, first, end - 1), np.clip(after - 1, first, end - 1)
+    later, earlier = order[after], order[before]
+    nearest = np.where(np.abs(problem.row_at[later] - at) <= np.abs(problem.row_at[earlier] - at), later, earlier)
+    np.add.at(price, nearest, base.price[known] / base.scale)
+    return price
+
+
+def base_taken(instance: Instance, problem: Problem, base: Base) -> Ints:
+    """Demands of the base's plan at each pair (J,) of the presolved problem."""
+    group = instance.pair_group()
+    merged = problem.pair_ptr[problem.group_of[group]] + np.arange(instance.num_pairs) - instance.pair_ptr[group]
+    taken = np.zeros(problem.num_pairs, dtype=np.int64)
+    np.add.at(taken, merged, base.taken)
+    return taken
+
+
+def kept_draft(problem: Problem, held: Ints, price: Floats) -> Draft:
+    """Everybody where the base had them as far as that is still allowed, the least loss first; then the others."""
+    draft = empty_draft(problem)
+    serve_locked(problem, draft)
+    loss, _ = losses_of(problem, price)
+    fill(problem, draft, loss=loss, amount=np.maximum(held, draft.taken))
+    fill(problem, draft, loss=loss)
+    return draft
+
+
+def disturbed_bay_groups(problem: Problem, price: Floats) -> Ints:
+    """Bay groups where base prices are clearly wrong now: too many want to stand there, or priced bays stay empty."""
+    choice = choose(problem, foot_prices(problem, price), temperature_m=CALM_M)
+    missing = choice.load - problem.row_capacity
+    far = np.abs(missing) > np.maximum(DISTURBED_CARS, DISTURBED_SHARE * problem.row_capacity)
+    return np.unique(problem.row_bay_group[far & ((missing > 0) | (price > CALM_M))])
+
+
+def local_prices(problem: Problem, price: Floats, disturbed: Ints, *, clock: Clock) -> Floats:
+    """Find prices anew around disturbed bay groups, everything else at the prices it has."""
+    loss, _ = losses_of(problem, price)
+    everything = np.ones(problem.num_pairs, dtype=np.bool_)
+    atlas = Atlas(problem, near=loss <= NEAR_LOSS_M, kept=everything)
+    lost = np.zeros(len(atlas.weight))
+    lost[disturbed] = 1.0
+    found = price.copy()
+    for members in atlas.around(lost, most_weight=AROUND_PAIRS, least_lost=0.5):
+        district = atlas.cut(members, free=problem.group_count, residual=problem.row_capacity)
+        inside = np.zeros(len(atlas.weight), dtype=np.bool_)
+        inside[members] = True
+        elsewhere = _best_elsewhere(problem, found, inside)[district.groups]
+        found[district.rows] = descend_prices(_with_way_out(district.problem, elsewhere), clock=clock).lambda_m
+    return found
+
+
+def _best_elsewhere(problem: Problem, price: Floats, inside: NDArray[np.bool_]) -> Ints:
+    """Whole metres of each group's (G,) best choice outside some bay groups (P,); 0 where there is none."""
+    reduced = problem.pair_value_m - foot_prices(problem, price)[problem.pair_footprint]
+    outside = np.where(inside[problem.pair_bay_group], 0.0, np.maximum(reduced, 0.0))
+    best = np.zeros(problem.num_groups)
+    np.maximum.at(best, problem.pair_group(), outside)
+    return np.rint(best).astype(np.int64)
+
+
+def _with_way_out(problem: Problem, elsewhere: Ints) -> Problem:
+    """Give each group (G,) a pair of its own that stands nowhere, worth what the group would get elsewhere."""
+    ends = problem.pair_ptr[1:]
+    foot = len(problem.foot_ptr) - 1
+    return Problem(
+        group_count=problem.group_count,
+        must_serve=problem.must_serve,
+        pair_ptr=problem.pair_ptr + np.arange(problem.num_groups + 1),
+        pair_value_m=np.insert(problem.pair_value_m, ends, elsewhere),
+        pair_bay_group=np.insert(problem.pair_bay_group, ends, problem.pair_bay_group.max(initial=-1) + 1),
+        pair_footprint=np.insert(problem.pair_footprint, ends, foot),
+        foot_ptr=np.append(problem.foot_ptr, problem.foot_ptr[-1]),
+        foot_rows=problem.foot_rows,
+        row_bay_group=problem.row_bay_group,
+        row_at=problem.row_at,
+        row_capacity=problem.row_capacity,
+        group_of=problem.group_of,
+    )
+
+
+def keep_households(problem: Problem, draft: Draft, held: Ints, *, clock: Clock) -> Draft:
+    """
+    Among plans of the same value over the same places, take one that leaves most demands where the base had them.
+
+    Only what differs from the base is looked at: the places that either plan uses there, part by part where the parts
+    share neither group nor row.
+
+    Parameters
+    ----------
+    held
+        (J,) demands of the base at each pair.
+    """
+    differs = np.flatnonzero(draft.taken != held)
+    if not len(differs):
+        return draft
+    draft = Draft(draft.taken.copy(), draft.residual.copy(), draft.free.copy())
+    for pairs in _parts(problem, differs):
+        if len(pairs) <= MOST_CHANGE_COLUMNS and not clock.is_over():
+            _keep(problem, draft, held, pairs, clock)
+    return draft
+
+
+def _parts(problem: Problem, pairs: Ints) -> list[Ints]:
+    """Part some pairs so that no two parts share a group or a row."""
+    group = np.searchsorted(problem.pair_ptr, pairs, side="right") - 1
+    feet = problem.pair_footprint[pairs]
+    lengths = np.diff(problem.foot_ptr)[feet]
+    begins = np.repeat(problem.foot_ptr[:-1][feet] - (np.cumsum(lengths) - lengths), lengths)
+    rows = problem.foot_rows[begins + np.arange(int(lengths.sum()))]
+    size = problem.num_groups + problem.num_rows
+    graph = scipy.sparse.coo_matrix(
+        (np.ones(len(rows), dtype=np.int8), (np.repeat(group, lengths), problem.num_groups + rows)), shape=(size, size)
+    )
+    _, label = connected_components(graph, directed=False)
+    order = np.argsort(label[group], kind="stable")
+    cuts = np.flatnonzero(np.diff(label[group][order])) + 1
+    return [np.sort(pairs[part]) for part in np.split(order, cuts)]
+
+
+def _keep(problem: Problem, draft: Draft, held: Ints, pairs: Ints, clock: Clock) -> None:
+    """Choose anew among some pairs: the most value, and then the most that stay; columns are stayers, then others."""
+    before = draft.taken[pairs]
+    stay = np.minimum(held[pairs], problem.group_count[np.searchsorted(problem.pair_ptr, pairs, side="right") - 1])
+    kept_before = int(np.minimum(before, stay).sum())
+    draft.give(problem, pairs, -before)
+    part = part_of(problem, pairs, free=draft.free, residual=draft.residual).programme
+    worth = int(stay.sum()) + 1
+    value = problem.pair_value_m[pairs].astype(np.float64) * worth
+    programme = Programme(
+        value=np.concatenate((value + 1, value)),
+        high=np.concatenate((stay, problem.group_count.max(initial=1) * np.ones(len(pairs)))).astype(np.float64),
+        rows=scipy.sparse.csr_matrix(scipy.sparse.hstack((part.rows, part.rows))),
+        limit=part.limit,
+        at_least=part.at_least,
+    )
+    hint = np.concatenate((np.minimum(before, stay), before - np.minimum(before, stay))).astype(np.float64)
+    try:
+        answer = solve_whole(programme, nodes=CHANGE_NODES, limit_s=clock.left_s(), hint=hint)
+    except EngineFailed:
+        answer = None
+    after = before if answer is None else np.rint(answer.x).astype(np.int64).reshape(2, -1).sum(axis=0)
+    draft.give(problem, pairs, after)
+    worse = problem.pair_value_m[pairs] @ (after - before) < 0 or int(np.minimum(after, stay).sum()) < kept_before
+    if worse or draft.residual.min(initial=0) < 0 or draft.free.min(initial=0) < 0:
+        draft.give(problem, pairs, before - after)

@@ -1,0 +1,13 @@
+"""Exit codes, and the arguments and options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DONE, CHECK_FAILED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
+
+Folder = Annotated[Path, typer.Argument(help="A neighbourhood folder.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]

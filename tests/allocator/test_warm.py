@@ -1,0 +1,81 @@
+"""Solving from a base: as good as from scratch, and nobody moved for nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from allocator.base import Base
+from allocator.instance import Instance
+from allocator.presolve import presolve
+from allocator.solve import Solution, solve
+from allocator.warm import base_prices
+from tests.allocator.building import Ask, build, one_night, replaced
+from tests.allocator.cities import city
+from tests.allocator.verdicts import verdict
+
+
+def base_from(solution: Solution) -> Base:
+    """The base that a solution of the same pairs is."""
+    return Base(solution.price_bay_group, solution.price_at, solution.price, solution.scale, solution.taken)
+
+
+def without_bays(instance: Instance, bay_group: int) -> Instance:
+    """Close a bay group."""
+    bays = instance.capacity_bays.copy()
+    bays[instance.capacity_ptr[bay_group] : instance.capacity_ptr[bay_group + 1]] = 0
+    return replaced(instance, capacity_bays=bays)
+
+
+@pytest.fixture(scope="module")
+def town() -> Instance:
+    return city(demands=800, bay_groups=40, seed=7)
+
+
+def test_the_same_instance_from_its_own_solution_changes_nobody(town: Instance) -> None:
+    cold = solve(town)
+    warm = solve(town, base=base_from(cold))
+    assert warm.value_m >= cold.value_m
+    assert warm.value_m > cold.value_m or warm.taken.tolist() == cold.taken.tolist()
+
+
+@pytest.mark.parametrize("closed", [0, 13, 39])
+def test_after_a_bay_group_closes_the_warm_plan_is_as_good_as_a_cold_one(town: Instance, closed: int) -> None:
+    cold_base = solve(town)
+    edited = without_bays(town, closed)
+    cold, warm = solve(edited), solve(edited, base=base_from(cold_base))
+    assert verdict(edited, warm) == []
+    assert warm.value_m >= cold.value_m - 0.001 * cold.value_m
+    changed_warm = int(np.abs(warm.taken - cold_base.taken).sum())
+    changed_cold = int(np.abs(cold.taken - cold_base.taken).sum())
+    assert changed_warm <= changed_cold
+
+
+def test_of_plans_of_equal_value_the_one_that_changes_fewest_is_taken() -> None:
+    # Two cars, two bay groups with one bay each, every place worth 50 to both: all plans that serve both are worth 100.
+    # The base has car 0 at bay group 1 and car 1 at bay group 0.
+    instance = one_night([Ask({0: (0, 50), 1: (0, 50)}), Ask({0: (0, 50), 1: (0, 49), 2: (0, 1)})], bays=[1, 1, 1])
+    nothing = np.zeros(0, dtype=np.int64)
+    for held in ([0, 1, 1, 0, 0],):
+        warm = solve(instance, base=Base(nothing, nothing, nothing, 1, np.array(held)))
+        assert warm.value_m == 100
+        assert warm.taken.tolist() == held
+
+
+def test_a_kept_household_never_costs_value() -> None:
+    # The base has the car where it is worth 10; a place worth 50 is free.
+    instance = one_night([Ask({0: (0, 10), 1: (0, 50)})], bays=[1, 1])
+    nothing = np.zeros(0, dtype=np.int64)
+    warm = solve(instance, base=Base(nothing, nothing, nothing, 1, np.array([1, 0])))
+    assert warm.taken.tolist() == [0, 1]
+
+
+def test_base_prices_go_to_the_nearest_row_of_their_bay_group() -> None:
+    # Bay group 0 has two nights that bind one by one; 1 has none that binds.
+    asks = [Ask({0: (0, 10)}), Ask({0: (1, 10)}), Ask({0: (2, 10), 1: (2, 10)})]
+    covers = [[(0, 60)], [(1440, 1500)], [(0, 60), (1440, 1500)]]
+    problem = presolve(build(asks, covers=covers, capacity=[[(0, 1)], [(0, 5)]]))
+    assert problem.row_at.tolist() == [0, 1440]
+    columns = (np.array([0, 0, 1]), np.array([30, 1400, 30]), np.array([8, 6, 4]))
+    base = Base(*columns, 2, np.zeros(0, dtype=np.int64))
+    assert base_prices(problem, base).tolist() == [4.0, 3.0]
