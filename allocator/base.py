@@ -21,6 +21,8 @@ class Base:
         Parts of a metre that prices count.
     taken
         (J,) demands of the base's plan that ask again and stood at each pair of the new instance.
+    gap_m
+        Metres between the base's value and bound: where as little is lost now, the plan is not improved any more.
     """
 
     price_bay_group: Ints
@@ -28,3 +30,4 @@ class Base:
     price: Ints
     scale: int
     taken: Ints
+    gap_m: int = 0

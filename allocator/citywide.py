@@ -29,8 +29,10 @@ FIRST_COLUMNS = 40_000
 LATER_COLUMNS = 30_000
 """Work limits of a district: columns of its neighbourhoods, in the first round and in each later one."""
 MOST_ROUNDS = 8
-LEAST_GAIN = 0.03
-"""Share of what is missing to the bound that a round must gain to be followed by another."""
+LEAST_GAIN = 0.1
+"""Share of what is missing to the aim that a round must gain to be followed by another."""
+LEFT_ALONE = 0.7
+"""Districts are improved until no more than this share of what may stay lost is left outside them."""
 
 Progress = Callable[[int], None]
 """Hears the value so far in metres."""
@@ -90,11 +92,11 @@ def plan_citywide(
         fill(problem, draft, loss=loss)
         progress(problem.value_of(draft.taken))
     value, gained = problem.value_of(draft.taken), bound_m
-    while bound_m - value > spare_m and gained > LEAST_GAIN * (bound_m - value) and work["rounds"] < MOST_ROUNDS:
+    while gained > LEAST_GAIN * (bound_m - spare_m - value) > 0 and work["rounds"] < MOST_ROUNDS:
         if clock.is_over():
             break
         lost = lost_by_bay_group(problem, draft, price, loss, best)
-        parts = list(atlas.around(lost, most_weight=LATER_PAIRS, least_lost=1.0))
+        parts = atlas.around(lost, most_weight=LATER_PAIRS, left_alone=LEFT_ALONE * spare_m)
         draft = run(parts, _later_jobs(atlas, parts, price, draft, spare_m / max(1, len(parts)) / 2), draft)
         fill(problem, draft, loss=loss)
         gained = problem.value_of(draft.taken) - value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,16 +137,24 @@ class Atlas:
             left[reached] = False
         return np.concatenate(parts)
 
-    def around(self, lost: NDArray[np.float64], *, most_weight: int, least_lost: float) -> Iterator[Ints]:
-        """Grow disjoint districts around the bay groups (P,) where most is lost, the worst first."""
+    def around(self, lost: NDArray[np.float64], *, most_weight: int, left_alone: float = 0.0) -> list[Ints]:
+        """
+        Grow disjoint districts around the bay groups (P,) where most is lost, the worst first.
+
+        No more are grown when what is lost outside them is not above `left_alone`.
+        """
         free = np.ones(len(self.weight), dtype=np.bool_)
+        outside = float(lost.sum())
+        parts: list[Ints] = []
         for seed in np.argsort(-lost, kind="stable").tolist():
-            if lost[seed] <= least_lost:
-                return
+            if lost[seed] <= 0 or outside <= left_alone:
+                break
             if free[seed]:
                 members = self._grown(seed, free, most_weight)
                 free[members] = False
-                yield np.sort(members)
+                outside -= float(lost[members].sum())
+                parts.append(np.sort(members))
+        return parts
 
     def _grown(self, seed: int, free: Flags, most_weight: int) -> Ints:
         members, seen, queue, weight = [], {seed}, deque([seed]), 0

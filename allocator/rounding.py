@@ -88,8 +88,9 @@ def serve_locked(problem: Problem, draft: Draft) -> None:
 
 def fill(problem: Problem, draft: Draft, *, loss: Floats, amount: Ints | None = None) -> None:
     """Place demands pair by pair, the least loss first, up to `amount` (J,) of each, wherever bays are left."""
-    order = np.lexsort((-problem.pair_value_m, loss))
     want = problem.group_count[problem.pair_group()] if amount is None else amount
+    open_ = np.flatnonzero((want > draft.taken) & (draft.free > 0)[problem.pair_group()])
+    order = open_[np.lexsort((-problem.pair_value_m[open_], loss[open_]))]
     _fill(order, problem.pair_group(), want, problem.pair_footprint, problem.foot_ptr, problem.foot_rows,
           draft.taken, draft.residual, draft.free)  # fmt: skip
 

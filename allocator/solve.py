@@ -41,9 +41,11 @@ MOST_EXACT_DEMANDS = 12_000
 """Up to here the true optimum is looked for, whatever the gap per demand."""
 MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
+MOST_ALONE_PAIRS = 60_000
+"""Larger problems get their workers at once: they are ready when districts are."""
 WARM_M = 60.0
 """First temperature where a base's prices are off everywhere: weights or limits changed, or most demands are new."""
-FAR_M_PER_DEMAND = 3.0
+FAR_M_PER_DEMAND = 20.0
 """A base's plan that is now farther than this from the bound is planned anew instead of improved."""
 COLUMNS = 120_000
 """Work limit: columns of neighbourhoods where there is one district."""
@@ -128,8 +130,9 @@ class _Run:
 class _Start:
     """Prices of a base on rows (R,), metres, and its demands at pairs (J,); None for what there is none of."""
 
-    price: Floats | None
-    held: Ints | None
+    price: Floats | None = None
+    held: Ints | None = None
+    gap_m: int = 0
 
 
 def solve(
@@ -176,8 +179,9 @@ def solve(
         if is_transport(problem):
             with suppress(EngineFailed):  # values too large for the flow engine's arithmetic
                 return _exact(instance, problem, held, run)
-        start = None if base is None else base_prices(problem, base)
-        return _certified(instance, problem, _Start(start, held), gap=gap, run=run)
+        start = _Start() if base is None else _Start(base_prices(problem, base), held, base.gap_m)
+        with Crew(run.workers if problem.num_pairs > MOST_ALONE_PAIRS else 1) as crew:
+            return _certified(instance, problem, start, gap=gap, crew=crew, run=run)
     except LocksConflict as conflict:
         groups = np.flatnonzero(np.isin(problem.group_of, conflict.groups))
         raise LocksConflict(tuple(groups.tolist())) from conflict
@@ -195,8 +199,8 @@ def _exact(instance: Instance, problem: Problem, held: Ints | None, run: _Run) -
     return solution
 
 
-def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: float, run: _Run) -> Solution:
-    first = _first_draft(problem)
+def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: float, crew: Crew, run: _Run) -> Solution:
+    first = _first_draft(problem, start)
     value = problem.value_of(first.taken)
     prices = _prices(problem, start.price, run.clock)
     run.progress("prices", value, int(prices.bound_m))
@@ -205,16 +209,13 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
     work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds}
     few = instance.num_demands <= MOST_EXACT_DEMANDS
     spare = max(core.bound_m * gap / (1 + gap), 0.0 if few else ENOUGH_M_PER_DEMAND * instance.num_demands)
-    kept = None
-    if start.held is not None:
-        kept = kept_draft(problem, start.held, core.lambda_m)
-        if core.bound_m - problem.value_of(kept.taken) > FAR_M_PER_DEMAND * instance.num_demands:
-            kept = None
-    draft = _planned(problem, core, kept, spare_m=spare, run=run, work=work)
+    far = core.bound_m - value > FAR_M_PER_DEMAND * instance.num_demands
+    kept = None if start.held is None or far else first
+    draft = _planned(problem, core, kept, spare_m=max(spare, start.gap_m), crew=crew, run=run, work=work)
     draft = draft if problem.value_of(draft.taken) >= value else first
     if few:
         most_columns = SMALL_COLUMNS if instance.num_demands <= SMALL_DEMANDS else EXACT_COLUMNS
-        _finish(problem, draft, core, spare_m=spare, most_columns=most_columns, clock=run.clock)
+        _finish(problem, draft, core, spare_m=max(spare, start.gap_m), most_columns=most_columns, clock=run.clock)
     taken, nodes = draft.taken, _NO_NODES
     if few and core.bound_m - problem.value_of(taken) > spare:
         taken, nodes = _branched(problem, taken, core.price, run.clock, work)
@@ -247,7 +248,7 @@ def _prices(problem: Problem, start: Floats | None, clock: Clock) -> Prices:
 
 
 def _planned(
-    problem: Problem, core: Core, kept: Draft | None, *, spare_m: float, run: _Run, work: dict[str, int]
+    problem: Problem, core: Core, kept: Draft | None, *, spare_m: float, crew: Crew, run: _Run, work: dict[str, int]
 ) -> Draft:
     """Plan in whole cars near the relaxation's, in one piece or district by district; improve a draft there is."""
 
@@ -259,18 +260,17 @@ def _planned(
         planned = refine(problem, core, kept, spare_m=spare_m, columns=COLUMNS, clock=run.clock, progress=progress)
         work["neighbourhoods"] = planned.neighbourhoods
         return draft_of(problem, planned.taken)
-    with Crew(run.workers) as crew:
-        draft, done = plan_citywide(
-            problem,
-            price=core.lambda_m,
-            amount=core.amount,
-            bound_m=core.bound_m,
-            start=kept,
-            spare_m=spare_m,
-            crew=crew,
-            clock=run.clock,
-            progress=progress,
-        )
+    draft, done = plan_citywide(
+        problem,
+        price=core.lambda_m,
+        amount=core.amount,
+        bound_m=core.bound_m,
+        start=kept,
+        spare_m=spare_m,
+        crew=crew,
+        clock=run.clock,
+        progress=progress,
+    )
     for name, count in done.items():
         work[name] = work.get(name, 0) + count
     return draft
@@ -285,8 +285,10 @@ def _branched(
     return proof.taken, proof.nodes or ()
 
 
-def _first_draft(problem: Problem) -> Draft:
-    """Place everybody where bays are left, the highest value first: a plan from the first second."""
+def _first_draft(problem: Problem, start: _Start) -> Draft:
+    """Keep what the base had, or place the highest value first wherever bays are left: a plan from the first second."""
+    if start.held is not None and start.price is not None:
+        return kept_draft(problem, start.held, start.price)
     draft = empty_draft(problem)
     serve_locked(problem, draft)
     fill(problem, draft, loss=-problem.pair_value_m.astype(np.float64))

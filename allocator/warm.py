@@ -23,13 +23,13 @@ from allocator.smoothing import choose
 
 CALM_M = 5.0
 """Temperature at which base prices are looked at: rows that they leave far from full or overfull are disturbed."""
-DISTURBED_SHARE = 0.25
-DISTURBED_CARS = 3.0
+DISTURBED_SHARE = 0.5
+DISTURBED_CARS = 5.0
 """A row is disturbed when so large a share of its bays, and so many cars, are too few or too many."""
 LOCAL_SHARE = 0.3
 """Where more of a city than this is disturbed its prices are found all over, not district by district."""
 NEAR_LOSS_M = 40.0
-AROUND_PAIRS = 4000
+AROUND_PAIRS = 3000
 """Near pairs around a disturbed bay group whose prices are found anew."""
 MOST_CHANGE_COLUMNS = 3000
 CHANGE_NODES = 200
@@ -91,12 +91,14 @@ def local_prices(problem: Problem, price: Floats, disturbed: Ints, *, clock: Clo
     lost = np.zeros(len(atlas.weight))
     lost[disturbed] = 1.0
     found = price.copy()
-    for members in atlas.around(lost, most_weight=AROUND_PAIRS, least_lost=0.5):
+    for members in atlas.around(lost, most_weight=AROUND_PAIRS):
         district = atlas.cut(members, free=problem.group_count, residual=problem.row_capacity)
         inside = np.zeros(len(atlas.weight), dtype=np.bool_)
         inside[members] = True
         elsewhere = _best_elsewhere(problem, found, inside)[district.groups]
-        found[district.rows] = descend_prices(_with_way_out(district.problem, elsewhere), clock=clock).lambda_m
+        found[district.rows] = descend_prices(
+            _with_way_out(district.problem, elsewhere), finest_m=CALM_M, clock=clock
+        ).lambda_m
     return found
 
 

@@ -51,6 +51,7 @@ class _Place(_Part):
 
 
 class _Plan(_Part):
+    value_m: int
     bound_m: int
     input_sha256: dict[str, str]
     assignments: list[_Assignment]
@@ -97,6 +98,8 @@ class BasePlan:
         `facility`, `bay_group`, `at` (minutes from 1970-01-01T00:00, local) and `price` in 1/scale metre.
     scale
         Parts of a metre that prices count.
+    gap_m
+        Metres between its value and its bound, not below zero.
     """
 
     name: str
@@ -107,6 +110,7 @@ class BasePlan:
     places: pl.DataFrame
     prices: pl.DataFrame
     scale: int
+    gap_m: int
 
     def outcomes(self) -> dict[str, Outcome]:
         """Tell what every demand got."""
@@ -148,6 +152,7 @@ def read_base(path: Path) -> BasePlan:
             orient="row",
         ),
         scale=certificate.scale,
+        gap_m=max(0, plan.bound_m - plan.value_m),
     )
 
 

@@ -29,7 +29,12 @@ def base_of(compiled: Compiled, base: BasePlan) -> Base:
     _require_kinship(compiled, base)
     bay_group, at, price = _mapped_prices(compiled, base)
     return Base(
-        price_bay_group=bay_group, price_at=at, price=price, scale=base.scale, taken=_mapped_taken(compiled, base)
+        price_bay_group=bay_group,
+        price_at=at,
+        price=price,
+        scale=base.scale,
+        taken=_mapped_taken(compiled, base),
+        gap_m=base.gap_m,
     )
 
 
