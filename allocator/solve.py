@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocator.base import Base
-from allocator.branching import on_instance, prove
+from allocator.branching import prove
 from allocator.certificate import Node
 from allocator.citywide import NEAR_LOSS_M, plan_citywide
 from allocator.clock import Clock
@@ -22,8 +22,9 @@ from allocator.instance import Instance, Ints
 from allocator.planning import refine
 from allocator.presolve import Problem, presolve
 from allocator.prices import SCALE, Floats, proven_bound
-from allocator.rounding import Draft, draft_of, empty_draft, fill, re_solve, serve_locked
+from allocator.rounding import Draft, draft_of, empty_draft, fill, re_solve, round_plan, serve_locked
 from allocator.ties import canonical
+from allocator.trees import on_instance
 from allocator.warm import (
     CALM_M,
     LOCAL_SHARE,
@@ -39,6 +40,8 @@ ENOUGH_M_PER_DEMAND = 0.05
 """Below this certified gap plans of larger cities are not improved, unless the caller asks for less."""
 MOST_EXACT_DEMANDS = 12_000
 """Up to here the true optimum is looked for, whatever the gap per demand."""
+MOST_PROVEN_AT_ONCE = 5000
+"""Up to so many demands a proof is tried as soon as there is a rounded plan: it mostly closes, at the best plan."""
 MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
@@ -211,14 +214,22 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
     spare = max(core.bound_m * gap / (1 + gap), 0.0 if few else ENOUGH_M_PER_DEMAND * instance.num_demands)
     far = core.bound_m - value > FAR_M_PER_DEMAND * instance.num_demands
     kept = None if start.held is None or far else first
-    draft = _planned(problem, core, kept, spare_m=max(spare, start.gap_m), crew=crew, run=run, work=work)
-    draft = draft if problem.value_of(draft.taken) >= value else first
-    if few:
-        most_columns = SMALL_COLUMNS if instance.num_demands <= SMALL_DEMANDS else EXACT_COLUMNS
-        _finish(problem, draft, core, spare_m=max(spare, start.gap_m), most_columns=most_columns, clock=run.clock)
-    taken, nodes = draft.taken, _NO_NODES
-    if few and core.bound_m - problem.value_of(taken) > spare:
-        taken, nodes = _branched(problem, taken, core.price, run.clock, work)
+    nodes = _NO_NODES
+    if instance.num_demands <= MOST_PROVEN_AT_ONCE and spare == 0:
+        rounded = kept or round_plan(problem, price=core.lambda_m, amount=core.amount, clock=run.clock)
+        better = rounded if problem.value_of(rounded.taken) >= value else first
+        taken, nodes = _branched(problem, better.taken, core.price, run.clock, work)
+        kept = draft_of(problem, taken)
+    if not nodes:
+        aim = max(spare, start.gap_m)
+        draft = _planned(problem, core, kept, spare_m=aim, crew=crew, run=run, work=work)
+        draft = draft if problem.value_of(draft.taken) >= value else first
+        if few:
+            most_columns = SMALL_COLUMNS if instance.num_demands <= SMALL_DEMANDS else EXACT_COLUMNS
+            _finish(problem, draft, core, spare_m=aim, most_columns=most_columns, clock=run.clock)
+        taken = draft.taken
+        if few and core.bound_m - problem.value_of(taken) > spare:
+            taken, nodes = _branched(problem, taken, core.price, run.clock, work)
     taken = _settled(problem, taken, core.price, start.held, run.clock)
     return _solution(instance, problem, taken, core.price, exact=False, work=work, nodes=nodes)
 
@@ -281,7 +292,7 @@ def _branched(
 ) -> tuple[Ints, tuple[Node, ...]]:
     """Prove the plan optimal by branching, or a better one that turns up; no nodes where the work limit came first."""
     proof = prove(problem, taken, price, clock=clock)
-    work["branching_programmes"] = proof.programmes
+    work["branching_programmes"] = work.get("branching_programmes", 0) + proof.programmes
     return proof.taken, proof.nodes or ()
 
 
