@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allocator.clock import Clock
 from allocator.core import losses_of
 from allocator.crew import Crew
 from allocator.districts import Atlas, District
 from allocator.instance import Ints
-from allocator.planning import Job, Planned
+from allocator.planning import Job, Planned, best_at
 from allocator.presolve import Problem
 from allocator.prices import Floats
 from allocator.rounding import Draft, draft_of, empty_draft, fill, lost_by_bay_group, serve_locked
@@ -22,13 +21,13 @@ NEAR_LOSS_M = 40.0
 KEPT_LOSS_M = 150.0
 """Pairs that lose more than this are not looked at."""
 DISTRICT_PAIRS = 10_000
-"""Near pairs of a district: about ten thousand demands, a second or two of work."""
+"""Near pairs of a district: some five thousand demands, less than a second of work."""
 LATER_PAIRS = 5000
 """As many where a plan is improved: half as wide, more of them, and where most is lost."""
-FIRST_COLUMNS = 40_000
-LATER_COLUMNS = 30_000
+FIRST_COLUMNS = 10_000
+LATER_COLUMNS = 10_000
 """Work limits of a district: columns of its neighbourhoods, in the first round and in each later one."""
-MOST_ROUNDS = 8
+MOST_ROUNDS = 6
 LEAST_GAIN = 0.1
 """Share of what is missing to the aim that a round must gain to be followed by another."""
 LEFT_ALONE = 0.7
@@ -42,7 +41,6 @@ def plan_citywide(
     problem: Problem,
     *,
     price: Floats,
-    amount: Floats,
     bound_m: int,
     start: Draft | None,
     spare_m: float,
@@ -57,8 +55,6 @@ def plan_citywide(
     ----------
     price
         (R,) metres.
-    amount
-        (J,) a fractional plan: it says which district a demand near several belongs to at first.
     bound_m
         Metres that no plan exceeds; work ends within `spare_m` of it.
     start
@@ -76,10 +72,10 @@ def plan_citywide(
     atlas = Atlas(problem, near=near, kept=(loss <= KEPT_LOSS_M) | (taken > 0) | locked)
     work = {"rounds": 0, "districts": 0, "linear_programmes": 0, "neighbourhoods": 0}
 
-    def run(parts: Sequence[Ints], jobs: Sequence[tuple[District, Job]], draft: Draft) -> Draft:
+    def run(jobs: Sequence[tuple[District, Job]], draft: Draft) -> Draft:
         planned = crew.plan([job for _, job in jobs], clock=clock)
         work["rounds"] += 1
-        work["districts"] += len(parts)
+        work["districts"] += len(jobs)
         return _with(problem, draft, [district for district, _ in jobs], planned, work)
 
     draft = start
@@ -87,17 +83,19 @@ def plan_citywide(
         draft = empty_draft(problem)
         serve_locked(problem, draft)
         parts = atlas.parted(DISTRICT_PAIRS)
-        spare = spare_m / len(parts) / 2
-        draft = run(parts, _first_jobs(problem, atlas, parts, price, amount, draft, spare), draft)
+        waiting = np.ones(len(atlas.weight), dtype=np.bool_)
+        for batch in atlas.batches(parts):
+            waiting[np.concatenate(batch)] = False
+            elsewhere = best_at(problem, price, waiting)
+            draft = run(_first_jobs(atlas, batch, price, elsewhere, draft, spare_m / len(parts) / 2), draft)
         fill(problem, draft, loss=loss)
         progress(problem.value_of(draft.taken))
-    value, gained = problem.value_of(draft.taken), bound_m
-    while gained > LEAST_GAIN * (bound_m - spare_m - value) > 0 and work["rounds"] < MOST_ROUNDS:
-        if clock.is_over():
-            break
+    value, gained, rounds = problem.value_of(draft.taken), bound_m, 0
+    while gained > LEAST_GAIN * (bound_m - spare_m - value) > 0 and rounds < MOST_ROUNDS and not clock.is_over():
+        rounds += 1
         lost = lost_by_bay_group(problem, draft, price, loss, best)
         parts = atlas.around(lost, most_weight=LATER_PAIRS, left_alone=LEFT_ALONE * spare_m)
-        draft = run(parts, _later_jobs(atlas, parts, price, draft, spare_m / max(1, len(parts)) / 2), draft)
+        draft = run(_later_jobs(atlas, parts, price, draft, spare_m / max(1, len(parts)) / 2), draft)
         fill(problem, draft, loss=loss)
         gained = problem.value_of(draft.taken) - value
         value += gained
@@ -105,47 +103,16 @@ def plan_citywide(
     return draft, work
 
 
-def _first_jobs(  # noqa: PLR0917  (what one round knows)
-    problem: Problem, atlas: Atlas, parts: Sequence[Ints], price: Floats, amount: Floats, draft: Draft, spare_m: float
+def _first_jobs(
+    atlas: Atlas, batch: Sequence[Ints], price: Floats, elsewhere: Ints, draft: Draft, spare_m: float
 ) -> list[tuple[District, Job]]:
-    """Every demand in one district: where the fractional plan has most of its group, in parts where it splits it."""
-    part_of_bay_group = np.zeros(len(atlas.weight), dtype=np.int64)
-    for number, members in enumerate(parts):
-        part_of_bay_group[members] = number
-    share = _shares(problem, draft.free, part_of_bay_group[problem.pair_bay_group], amount, len(parts))
+    """Whoever is left and near a district, with what the districts that are planned later would be worth to them."""
     jobs = []
-    for number, members in enumerate(parts):
-        district = atlas.cut(members, free=share(number), residual=draft.residual)
-        jobs.append((district, Job(district.problem, price[district.rows], None, spare_m, FIRST_COLUMNS)))
+    for members in batch:
+        district = atlas.cut(members, free=draft.free, residual=draft.residual)
+        job = Job(district.problem, price[district.rows], None, spare_m, FIRST_COLUMNS, elsewhere[district.groups])
+        jobs.append((district, job))
     return jobs
-
-
-def _shares(
-    problem: Problem, free: Ints, part_of_pair: Ints, amount: Floats, num_parts: int
-) -> Callable[[int], NDArray[np.int64]]:
-    """Demands (G,) of each group that a part gets: whole numbers in the proportion of the fractional plan."""
-    key = problem.pair_group() * num_parts + part_of_pair
-    keys, index = np.unique(key, return_inverse=True)
-    group, part = keys // num_parts, keys % num_parts
-    weight = np.bincount(index, weights=amount + 1e-9, minlength=len(keys))
-    total = np.bincount(group, weights=weight, minlength=problem.num_groups)
-    running = np.cumsum(weight / total[group])
-    first = np.searchsorted(group, np.arange(problem.num_groups))
-    before = np.concatenate(([0.0], running))[first[group]]
-    upto = np.rint((running - before) * free[group]).astype(np.int64)
-    number = np.diff(upto, prepend=0)
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    number[starts] = upto[starts]
-    order = np.argsort(part, kind="stable")
-    bounds = np.searchsorted(part[order], np.arange(num_parts + 1))
-
-    def share(number_of_part: int) -> NDArray[np.int64]:
-        mine = order[bounds[number_of_part] : bounds[number_of_part + 1]]
-        demands = np.zeros(problem.num_groups, dtype=np.int64)
-        demands[group[mine]] = number[mine]
-        return demands
-
-    return share
 
 
 def _later_jobs(
@@ -165,7 +132,7 @@ def _later_jobs(
         load = atlas.load_of(everything, taken)
         district = atlas.cut(members, free=free, residual=draft.residual + load)
         here = draft.taken[district.pairs]
-        jobs.append((district, Job(district.problem, price[district.rows], here, spare_m, LATER_COLUMNS)))
+        jobs.append((district, Job(district.problem, price[district.rows], here, spare_m, LATER_COLUMNS, None)))
     return jobs
 
 

@@ -78,7 +78,7 @@ def settle_prices(problem: Problem, prices: Prices, *, clock: Clock | None = Non
     inside, wavering = _first_core(problem, best_price)
     settled, rounds, columns = False, 0, 0
     while not settled and not clock.is_over() and columns < MOST_COLUMNS:
-        pairs, sure = _columns(problem, inside, wavering)
+        pairs, sure = undecided(problem, inside, wavering)
         if len(pairs) > MOST_CORE_PAIRS:
             break
         part = part_of(problem, pairs, free=problem.group_count, residual=problem.row_capacity - problem.load_of(sure))
@@ -116,7 +116,7 @@ def _first_core(problem: Problem, price: Floats) -> tuple[Flags, Flags]:
     return near, (best <= CORE_LOSS_M) & ~problem.must_serve
 
 
-def _columns(problem: Problem, inside: Flags, wavering: Flags) -> tuple[Ints, Ints]:
+def undecided(problem: Problem, inside: Flags, wavering: Flags) -> tuple[Ints, Ints]:
     """
     Pairs that the programme decides on, and the demands (J,) of pairs that it need not: the only ones of their group.
 

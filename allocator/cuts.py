@@ -131,10 +131,10 @@ def _filled(problem: Problem, amount: Floats, limits: Sequence[Count]) -> _Fille
     tight = right - np.bincount(rows, weights=weights * amount[used][at], minlength=len(right)) < _DUST
     alone = (np.bincount(group, minlength=problem.num_groups)[group] == 1) & tight[problem.num_rows + group]
     kept = ~alone[at] & tight[rows]
-    names, index = np.unique(rows[kept], return_inverse=True)
+    names, number = np.unique(rows[kept], return_inverse=True)
     split = np.flatnonzero(~alone)
     matrix = np.zeros((len(split), len(names)))
-    matrix[np.searchsorted(split, at[kept]), index] = weights[kept]
+    matrix[np.searchsorted(split, at[kept]), number] = weights[kept]
     return _Filled(matrix, names, right, amount[used][split], used[alone])
 
 
@@ -164,7 +164,7 @@ def _solve(matrix: Floats, order: Ints) -> tuple[Floats, Ints]:
         used = np.flatnonzero(work[best])
         for line in range(number):
             factor = work[line, row]
-            if line != best and abs(factor) > 1e-9:  # noqa: PLR2004  (dust of the elimination)
+            if line != best and abs(factor) > 1e-9:
                 for entry in used:
                     work[line, entry] -= factor * work[best, entry]
     return work[:, width:].copy(), pivot
@@ -172,7 +172,7 @@ def _solve(matrix: Floats, order: Ints) -> tuple[Floats, Ints]:
 
 def _multiples(filled: _Filled, solution: Floats, pivot: Ints, pair: int) -> list[_Candidate]:
     """Multipliers that give a pair weight one and all others none, and their multiples, whole parts left out."""
-    chosen = np.flatnonzero((np.abs(solution) > 1e-9) & (pivot >= 0))  # noqa: PLR2004  (dust of the elimination)
+    chosen = np.flatnonzero((np.abs(solution) > 1e-9) & (pivot >= 0))
     rows, exact = pivot[chosen], solution[chosen]
     shares = _shares_of(exact)
     if shares is None:
@@ -210,7 +210,7 @@ def _shares_of(multipliers: Floats) -> int | None:
             shares = lcm(shares, Fraction(number).limit_denominator(MOST_SHARES).denominator)
             if shares > MOST_SHARES:
                 return None
-    return shares if shares > 1 and np.abs(multipliers * shares - np.rint(multipliers * shares)).max() < 1e-4 else None  # noqa: PLR2004
+    return shares if shares > 1 and np.abs(multipliers * shares - np.rint(multipliers * shares)).max() < 1e-4 else None
 
 
 def _unlike(ranked: list[_Candidate], most: int) -> list[_Candidate]:
@@ -236,7 +236,7 @@ def _cut_of(problem: Problem, limits: Sequence[Count], filled: _Filled, candidat
     for index, multiplier in limit.items():
         total[limits[index].pair] += multiplier * limits[index].weight
     group[np.searchsorted(problem.pair_ptr, filled.whole, side="right") - 1] += -total[filled.whole] % candidate.shares
-    total = total + np.repeat(group, np.diff(problem.pair_ptr))
+    total += np.repeat(group, np.diff(problem.pair_ptr))
     weight = total // candidate.shares
     pair = np.flatnonzero(weight)
     at_most = int((everything * filled.right).sum()) // candidate.shares

@@ -13,7 +13,7 @@ from allocator.smoothing import Blocks, Choice, Floats, Undecided, choose, covar
 
 HOTTEST_SHARE = 0.2
 """First temperature, as a share of the highest value: everybody still considers everything."""
-FINEST_M = 0.5
+FINEST_M = 0.25
 """Last temperature in metres; the bound is then within a few hundredths of a metre a demand of the relaxation's."""
 COOLING = 0.4
 MOST_STEPS = 8

@@ -122,6 +122,29 @@ class Atlas:
             waiting += [np.sort(order[half:]), np.sort(order[:half])]
         return done
 
+    def batches(self, parts: list[Ints]) -> list[list[Ints]]:
+        """Group districts so that no two of a batch have a demand in common, the fewest neighbours last."""
+        part_of = np.zeros(len(self.weight), dtype=np.int64)
+        for number, members in enumerate(parts):
+            part_of[members] = number
+        at = scipy.sparse.csr_matrix(
+            (
+                np.ones(len(self._pairs), dtype=np.int32),
+                (part_of[self._problem.pair_bay_group[self._pairs]], self._group[self._pairs]),
+            ),
+            shape=(len(parts), self._problem.num_groups),
+        )
+        common = scipy.sparse.csr_matrix(at @ at.T)
+        colour = np.full(len(parts), -1, dtype=np.int64)
+        for number in np.argsort(-np.diff(common.indptr), kind="stable").tolist():
+            others = common.indices[common.indptr[number] : common.indptr[number + 1]]
+            used = set(colour[others].tolist())
+            colour[number] = next(free for free in range(len(parts)) if free not in used)
+        return [
+            [parts[number] for number in np.flatnonzero(colour == shade).tolist()]
+            for shade in range(int(colour.max(initial=-1)) + 1)
+        ]
+
     def _from_end_to_end(self, members: Ints) -> Ints:
         """Order of some bay groups from one that is far out, part after part where they do not hang together."""
         graph = self._shared[members][:, members]

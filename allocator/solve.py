@@ -36,12 +36,14 @@ from allocator.warm import (
     local_prices,
 )
 
-ENOUGH_M_PER_DEMAND = 0.05
-"""Below this certified gap plans of larger cities are not improved, unless the caller asks for less."""
+ENOUGH_M_PER_DEMAND = ((300_000, 0.05), (None, 0.15))
+"""Below this certified gap plans of cities up to so many demands are not improved, unless the caller asks for less."""
 MOST_EXACT_DEMANDS = 12_000
 """Up to here the true optimum is looked for, whatever the gap per demand."""
 MOST_PROVEN_AT_ONCE = 5000
 """Up to so many demands a proof is tried as soon as there is a rounded plan: it mostly closes, at the best plan."""
+LARGE_PROOF_COLUMNS = 150_000
+"""Work limit of the proof of a larger problem, which may not close: some ten seconds."""
 MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
@@ -211,7 +213,7 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
     run.progress("core", value, core.bound_m)
     work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds}
     few = instance.num_demands <= MOST_EXACT_DEMANDS
-    spare = max(core.bound_m * gap / (1 + gap), 0.0 if few else ENOUGH_M_PER_DEMAND * instance.num_demands)
+    spare = max(core.bound_m * gap / (1 + gap), _enough_m(instance.num_demands))
     far = core.bound_m - value > FAR_M_PER_DEMAND * instance.num_demands
     kept = None if start.held is None or far else first
     nodes = _NO_NODES
@@ -232,6 +234,13 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
             taken, nodes = _branched(problem, taken, core.price, run.clock, work)
     taken = _settled(problem, taken, core.price, start.held, run.clock)
     return _solution(instance, problem, taken, core.price, exact=False, work=work, nodes=nodes)
+
+
+def _enough_m(demands: int) -> float:
+    """Metres between value and bound that are not worth more work."""
+    if demands <= MOST_EXACT_DEMANDS:
+        return 0.0
+    return demands * next(enough for most, enough in ENOUGH_M_PER_DEMAND if most is None or demands <= most)
 
 
 def _settled(problem: Problem, taken: Ints, price: Ints, held: Ints | None, clock: Clock) -> Ints:
@@ -274,7 +283,6 @@ def _planned(
     draft, done = plan_citywide(
         problem,
         price=core.lambda_m,
-        amount=core.amount,
         bound_m=core.bound_m,
         start=kept,
         spare_m=spare_m,
@@ -291,7 +299,8 @@ def _branched(
     problem: Problem, taken: Ints, price: Ints, clock: Clock, work: dict[str, int]
 ) -> tuple[Ints, tuple[Node, ...]]:
     """Prove the plan optimal by branching, or a better one that turns up; no nodes where the work limit came first."""
-    proof = prove(problem, taken, price, clock=clock)
+    most = None if int(problem.group_count.sum()) <= MOST_PROVEN_AT_ONCE else LARGE_PROOF_COLUMNS
+    proof = prove(problem, taken, price, columns=most, clock=clock)
     work["branching_programmes"] = work.get("branching_programmes", 0) + proof.programmes
     return proof.taken, proof.nodes or ()
 

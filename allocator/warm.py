@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from allocator.base import Base
@@ -15,6 +14,7 @@ from allocator.districts import Atlas
 from allocator.engines import Programme, solve_whole
 from allocator.errors import EngineFailed
 from allocator.instance import Instance, Ints
+from allocator.planning import best_at, with_way_out
 from allocator.presolve import Problem
 from allocator.prices import Floats, foot_prices
 from allocator.programmes import part_of
@@ -93,42 +93,11 @@ def local_prices(problem: Problem, price: Floats, disturbed: Ints, *, clock: Clo
     found = price.copy()
     for members in atlas.around(lost, most_weight=AROUND_PAIRS):
         district = atlas.cut(members, free=problem.group_count, residual=problem.row_capacity)
-        inside = np.zeros(len(atlas.weight), dtype=np.bool_)
-        inside[members] = True
-        elsewhere = _best_elsewhere(problem, found, inside)[district.groups]
-        found[district.rows] = descend_prices(
-            _with_way_out(district.problem, elsewhere), finest_m=CALM_M, clock=clock
-        ).lambda_m
+        outside = np.ones(len(atlas.weight), dtype=np.bool_)
+        outside[members] = False
+        wider, _ = with_way_out(district.problem, best_at(problem, found, outside)[district.groups])
+        found[district.rows] = descend_prices(wider, finest_m=CALM_M, clock=clock).lambda_m
     return found
-
-
-def _best_elsewhere(problem: Problem, price: Floats, inside: NDArray[np.bool_]) -> Ints:
-    """Whole metres of each group's (G,) best choice outside some bay groups (P,); 0 where there is none."""
-    reduced = problem.pair_value_m - foot_prices(problem, price)[problem.pair_footprint]
-    outside = np.where(inside[problem.pair_bay_group], 0.0, np.maximum(reduced, 0.0))
-    best = np.zeros(problem.num_groups)
-    np.maximum.at(best, problem.pair_group(), outside)
-    return np.rint(best).astype(np.int64)
-
-
-def _with_way_out(problem: Problem, elsewhere: Ints) -> Problem:
-    """Give each group (G,) a pair of its own that stands nowhere, worth what the group would get elsewhere."""
-    ends = problem.pair_ptr[1:]
-    foot = len(problem.foot_ptr) - 1
-    return Problem(
-        group_count=problem.group_count,
-        must_serve=problem.must_serve,
-        pair_ptr=problem.pair_ptr + np.arange(problem.num_groups + 1),
-        pair_value_m=np.insert(problem.pair_value_m, ends, elsewhere),
-        pair_bay_group=np.insert(problem.pair_bay_group, ends, problem.pair_bay_group.max(initial=-1) + 1),
-        pair_footprint=np.insert(problem.pair_footprint, ends, foot),
-        foot_ptr=np.append(problem.foot_ptr, problem.foot_ptr[-1]),
-        foot_rows=problem.foot_rows,
-        row_bay_group=problem.row_bay_group,
-        row_at=problem.row_at,
-        row_capacity=problem.row_capacity,
-        group_of=problem.group_of,
-    )
 
 
 def keep_households(problem: Problem, draft: Draft, held: Ints, *, clock: Clock) -> Draft:

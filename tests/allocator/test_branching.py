@@ -7,15 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from allocator.branching import on_instance, prove
+from allocator import relaxing
+from allocator.branching import prove
 from allocator.certificate import Fork, Leaf
 from allocator.check import branches_prove_the_value
 from allocator.clock import Clock
+from allocator.cuts import Cut, rounded_sums
+from allocator.engines import solve_linear
 from allocator.instance import Instance
-from allocator.parity import odd_cuts
 from allocator.presolve import Problem, presolve
 from allocator.prices import SCALE
+from allocator.programmes import part_of
 from allocator.solve import solve
+from allocator.trees import on_instance
 from tests.allocator.brute_force import best_value
 from tests.allocator.building import Ask, build, one_night
 from tests.allocator.cities import best_by_engine, city
@@ -74,14 +78,57 @@ def test_locks_among_mixed_nights_are_proved_too() -> None:
 
 
 def test_the_count_that_an_odd_cycle_exceeds_is_found() -> None:
+    # Half the sum of three nights' rows, one bay each: n ≤ 3/2, rounded down to 1.
     problem = presolve(odd_cycle())
-    (cut,) = odd_cuts(problem, np.array([0.5, 0.5, 0.5]), [], most=9)
+    (cut,) = counts_exceeded(problem, [0.5, 0.5, 0.5])
     assert (cut.count.pair.tolist(), cut.count.weight.tolist(), cut.count.at_most) == ([0, 1, 2], [1, 1, 1], 1)
-    assert odd_cuts(problem, np.array([1.0, 0.0, 0.0]), [], most=9) == []
+    assert (cut.shares, cut.row.tolist()) == (2, [1, 1, 1])
+    assert counts_exceeded(problem, [1.0, 0.0, 0.0]) == []
+
+
+def test_thirds_of_cars_are_cut_off_too() -> None:
+    # One bay and four nights; permits leave out one night each, and any two share two. A third of each fills every
+    # night: 4/3. A third of the four rows says n ≤ 4/3, rounded down to 1.
+    nights = [(0, 1), (2, 3), (4, 5), (6, 7)]
+    covers = [[night for night in nights if night != left_out] for left_out in nights]
+    instance = build([Ask({0: (cover, 100)}) for cover in range(4)], covers=covers, capacity=[[(0, 1)]])
+    problem = presolve(instance)
+    cut = counts_exceeded(problem, [1 / 3] * 4)[0]
+    assert (cut.shares, cut.count.weight.tolist(), cut.count.at_most) == (3, [1, 1, 1, 1], 1)
+    solution = solved(instance)
+    assert (solution.value_m, solution.bound_m) == (100, 133)
+    assert solution.is_optimal
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_plan_exceeds_a_count_that_cuts(seed: int) -> None:
+    # The best plan keeps every count cut off from the relaxation's parts of cars, which exceed them all.
+    problem = presolve(knotted(seed))
+    best = prove(problem, *nothing(problem), clock=Clock()).taken
+    everything = part_of(problem, np.arange(problem.num_pairs), free=problem.group_count, residual=problem.row_capacity)
+    amount = solve_linear(everything.programme).x
+    for cut in counts_exceeded(problem, amount.tolist()):
+        assert cut.count.of(amount) > cut.count.at_most
+        assert cut.count.of(best.astype(float)) <= cut.count.at_most
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_plan_and_any_prices_end_at_the_proven_optimum(seed: int) -> None:
+    instance = knotted(seed)
+    problem = presolve(instance)
+    best = best_value(instance)
+    assert best is not None
+    proof = prove(problem, *nothing(problem), clock=Clock())
+    assert problem.value_of(proof.taken) == best
+    assert proof.nodes is not None
+    assert branches_prove_the_value(instance, best, on_instance(instance, problem, proof.nodes), [], SCALE) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_programmes_that_begin_too_small_prove_no_less(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only the best pair of each group at no prices at all is in the first programme: what it proves is not yet a bound.
+    monkeypatch.setattr(relaxing, "FIRST_PAIRS", 0)
+    monkeypatch.setattr(relaxing, "FIRST_LOSS_M", 0.0)
     instance = knotted(seed)
     problem = presolve(instance)
     best = best_value(instance)
@@ -143,6 +190,11 @@ def test_equal_input_gives_equal_branches() -> None:
 def told(node: Fork | Leaf) -> list[object]:
     parts = [getattr(node, name) for name in type(node).__dataclass_fields__]
     return [part.tolist() if isinstance(part, np.ndarray) else part for part in parts]
+
+
+def counts_exceeded(problem: Problem, amount: list[float]) -> list[Cut]:
+    priced = np.zeros(problem.num_rows + problem.num_groups, dtype=np.bool_)
+    return rounded_sums(problem, np.array(amount), [], priced, most=9)
 
 
 def nothing(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

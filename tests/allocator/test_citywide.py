@@ -43,7 +43,6 @@ def planned(problem: Problem, prices: Prices, crew: Crew, clock: Clock | None = 
     return plan_citywide(
         problem,
         price=prices.lambda_m,
-        amount=prices.amount,
         bound_m=int(prices.bound_m),
         start=None,
         spare_m=0.0,
@@ -122,6 +121,6 @@ def test_a_district_keeps_values_rows_and_footprints(problem: Problem) -> None:
 
 
 def test_a_planned_district_is_never_worse_than_it_was(problem: Problem, prices: Prices) -> None:
-    first = plan_district(Job(problem, prices.lambda_m, None, 0.0, 0), clock=Clock())
-    again = plan_district(Job(problem, prices.lambda_m, first.taken, 0.0, 20_000), clock=Clock())
+    first = plan_district(Job(problem, prices.lambda_m, None, 0.0, 0, None), clock=Clock())
+    again = plan_district(Job(problem, prices.lambda_m, first.taken, 0.0, 20_000, None), clock=Clock())
     assert problem.value_of(again.taken) >= problem.value_of(first.taken)

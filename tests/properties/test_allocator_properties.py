@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocator.branching import on_instance, prove
+from allocator.branching import prove
 from allocator.check import bound_of, branches_prove_the_value
 from allocator.clock import Clock
 from allocator.errors import LocksConflict
 from allocator.instance import Instance
 from allocator.presolve import Problem, presolve
 from allocator.prices import SCALE, proven_bound
+from allocator.trees import on_instance
 from tests.allocator.brute_force import best_value, greedy_value
 from tests.allocator.building import replaced, with_one_more_bay
 from tests.allocator.knots import knotted
