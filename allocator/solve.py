@@ -42,8 +42,8 @@ MOST_EXACT_DEMANDS = 12_000
 """Up to here the true optimum is looked for, whatever the gap per demand."""
 MOST_PROVEN_AT_ONCE = 5000
 """Up to so many demands a proof is tried as soon as there is a rounded plan: it mostly closes, at the best plan."""
-LARGE_PROOF_COLUMNS = 150_000
-"""Work limit of the proof of a larger problem, which may not close: some ten seconds."""
+LARGE_PROOF_COLUMNS = 330_000
+"""Work limit of the proof of a larger problem, which may not close: some ten to twenty seconds."""
 MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
@@ -231,6 +231,7 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
             _finish(problem, draft, core, spare_m=aim, most_columns=most_columns, clock=run.clock)
         taken = draft.taken
         if few and core.bound_m - problem.value_of(taken) > spare:
+            run.progress("proof", problem.value_of(taken), core.bound_m)
             taken, nodes = _branched(problem, taken, core.price, run.clock, work)
     taken = _settled(problem, taken, core.price, start.held, run.clock)
     return _solution(instance, problem, taken, core.price, exact=False, work=work, nodes=nodes)
