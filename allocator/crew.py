@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import struct
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from allocator.planning import Job, Planned, plan_district
 _LENGTH = struct.Struct("<Q")
 _LOOK_S = 0.2
 """How often a waiting crew looks at the clock."""
+_TRIES = 2
+"""Processes that may die over a job before its district stays as it is."""
 
 
 class Crew:
@@ -49,11 +50,7 @@ class Crew:
             child.end()
 
     def plan(self, jobs: Sequence[Job], *, clock: Clock) -> Iterator[Planned | None]:
-        """
-        Plan jobs, side by side; answers in the order of the jobs, None for those that failed or came too late.
-
-        Jobs take turns by their number, so one that exhausts a child's memory costs only what that child still had.
-        """
+        """Plan jobs side by side; answers in the order of the jobs, None for those that failed twice or came too late."""
         if not self._children:
             for job in jobs:
                 yield None if clock.is_over() else plan_district(job, clock=clock)
@@ -65,18 +62,30 @@ class Crew:
             while waiting:
                 _, waiting = wait(waiting, timeout=_LOOK_S)
                 if clock.is_over():
-                    for child in self._children:
+                    for child in list(self._children):
                         child.end()
             for future in futures:
                 yield future.result()
 
-    @staticmethod
-    def _hand_over(idle: list[_Child], job: Job, clock: Clock) -> Planned | None:
+    def _hand_over(self, idle: list[_Child], job: Job, clock: Clock) -> Planned | None:
         child = idle.pop()
         try:
-            return None if clock.is_over() else child.plan(job, limit_s=clock.left_s())
+            for _ in range(_TRIES):
+                if clock.is_over():
+                    return None
+                answer = child.plan(job, limit_s=clock.left_s())
+                if answer is not None or clock.is_over():
+                    return answer
+                child = self._in_place_of(child)
+            return None
         finally:
             idle.append(child)
+
+    def _in_place_of(self, child: _Child) -> _Child:
+        """Start a new process where one has died."""
+        fresh = _Child()
+        self._children[self._children.index(child)] = fresh
+        return fresh
 
 
 class _Child:
@@ -90,6 +99,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # the parent decides when to stop: Ctrl-C in a terminal reaches its group only
             env={**os.environ, **single, "PYTHONPATH": path},
         )
 
@@ -140,7 +150,6 @@ def _receive(pipe: IO[bytes] | None) -> Any:  # noqa: ANN401  (whatever the othe
 
 def _work() -> None:
     """Plan what comes in until nothing more does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what an engine prints must not mix with answers
     while True:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -73,12 +75,34 @@ def test_the_number_of_workers_does_not_change_the_plan(problem: Problem, prices
     assert alone.taken.tolist() == together.taken.tolist()
 
 
-def test_a_worker_that_dies_costs_its_district_and_not_the_plan(problem: Problem, prices: Prices) -> None:
+def test_a_worker_that_dies_is_replaced_and_the_plan_is_the_same(problem: Problem, prices: Prices) -> None:
+    alone, _ = planned(problem, prices, Crew(1))
     with Crew(2) as crew:
-        os.kill(crew.processes[0], signal.SIGKILL)
+        killed = crew.processes[0]
+        os.kill(killed, signal.SIGKILL)
         draft, _ = planned(problem, prices, crew)
+        assert killed not in crew.processes
+    assert draft.taken.tolist() == alone.taken.tolist()
+
+
+def test_a_job_that_no_worker_survives_leaves_its_district_as_it_was(
+    problem: Problem, prices: Prices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", _short_lived(subprocess.Popen))
+    with Crew(2) as crew:
+        draft, work = planned(problem, prices, crew)
     require_kept_rules(problem, draft)
-    assert problem.value_of(draft.taken) > 0.9 * prices.bound_m
+    assert work["neighbourhoods"] == 0
+    assert problem.value_of(draft.taken) > 0
+
+
+def _short_lived(popen: type[subprocess.Popen[bytes]]) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start processes that read a little and die."""
+
+    def start(_command: object, **options: object) -> subprocess.Popen[bytes]:
+        return popen([sys.executable, "-c", "import sys; sys.stdin.buffer.read(100)"], **options)  # type: ignore[call-overload,no-any-return]  # as it came
+
+    return start
 
 
 def test_without_time_there_is_still_a_plan_that_keeps_the_rules(problem: Problem, prices: Prices) -> None:
