@@ -50,7 +50,7 @@ class Crew:
             child.end()
 
     def plan(self, jobs: Sequence[Job], *, clock: Clock) -> Iterator[Planned | None]:
-        """Plan jobs side by side; answers in the order of the jobs, None for those that failed twice or came too late."""
+        """Plan jobs side by side; answers in the order of the jobs, None for what failed twice or came too late."""
         if not self._children:
             for job in jobs:
                 yield None if clock.is_over() else plan_district(job, clock=clock)
