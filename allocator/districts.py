@@ -33,7 +33,7 @@ class Atlas:
         """Make bay groups neighbours by `near` pairs (J,); districts have only the `kept` ones (J,)."""
         self._problem = problem
         self._group = problem.pair_group()
-        size = int(problem.pair_bay_group.max(initial=-1)) + 1
+        size = problem.num_bay_groups
         stands = scipy.sparse.csr_matrix(
             (np.ones(int(near.sum()), dtype=np.int32), (self._group[near], problem.pair_bay_group[near])),
             shape=(problem.num_groups, size),

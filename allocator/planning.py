@@ -93,7 +93,7 @@ def with_way_out(problem: Problem, elsewhere: Ints) -> tuple[Problem, Ints]:
         must_serve=problem.must_serve,
         pair_ptr=np.concatenate(([0], np.cumsum(count))),
         pair_value_m=np.insert(problem.pair_value_m, ends, elsewhere[gains]),
-        pair_bay_group=np.insert(problem.pair_bay_group, ends, problem.row_bay_group.max(initial=-1) + 1),
+        pair_bay_group=np.insert(problem.pair_bay_group, ends, problem.num_bay_groups),
         pair_footprint=np.insert(problem.pair_footprint, ends, len(problem.foot_ptr) - 1),
         foot_ptr=np.append(problem.foot_ptr, problem.foot_ptr[-1]),
         foot_rows=problem.foot_rows,

@@ -58,6 +58,12 @@ class Problem:
         """Count rows."""
         return len(self.row_capacity)
 
+    @property
+    def num_bay_groups(self) -> int:
+        """Count bay groups up to the last that has a pair or a row; a district may have rows and nobody for them."""
+        last = max(int(self.pair_bay_group.max(initial=-1)), int(self.row_bay_group.max(initial=-1)))
+        return last + 1
+
     def pair_group(self) -> Ints:
         """Group of each pair, (J,)."""
         return np.repeat(np.arange(self.num_groups), np.diff(self.pair_ptr))

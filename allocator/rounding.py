@@ -236,7 +236,7 @@ def improve(
 
 def lost_by_bay_group(problem: Problem, draft: Draft, price: Floats, loss: Floats, best: Floats) -> NDArray[np.float64]:
     """Metres between plan and bound by the bay group they are lost at: detours, demands left out, bays left empty."""
-    size = int(problem.pair_bay_group.max(initial=-1)) + 1
+    size = problem.num_bay_groups
     detours = draft.taken * np.minimum(loss, 1e9)
     lost = np.bincount(problem.pair_bay_group, weights=detours, minlength=size).astype(np.float64)
     lost += np.bincount(problem.row_bay_group, weights=draft.residual * price, minlength=size)
@@ -260,7 +260,7 @@ class _Neighbours:
         group = self._group[self._near]
         stands = scipy.sparse.csr_matrix(
             (np.sqrt(problem.group_count[group]), (group, problem.pair_bay_group[self._near])),
-            shape=(problem.num_groups, int(problem.pair_bay_group.max(initial=-1)) + 1),
+            shape=(problem.num_groups, problem.num_bay_groups),
         )
         self._shared = scipy.sparse.csr_matrix(stands.T @ stands)
 

@@ -50,6 +50,8 @@ MOST_ALONE_PAIRS = 60_000
 """Larger problems get their workers at once: they are ready when districts are."""
 WARM_M = 60.0
 """First temperature where a base's prices are off everywhere: weights or limits changed, or most demands are new."""
+MOST_BASE_GAP_M = 0.1
+"""A base's own gap is good enough for a plan made from it, up to so much a demand: the base may have been cut short."""
 FAR_M_PER_DEMAND = 20.0
 """A base's plan that is now farther than this from the bound is planned anew instead of improved."""
 COLUMNS = 120_000
@@ -223,7 +225,7 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
         taken, nodes = _branched(problem, better.taken, core.price, run.clock, work)
         kept = draft_of(problem, taken)
     if not nodes:
-        aim = max(spare, start.gap_m)
+        aim = max(spare, min(start.gap_m, MOST_BASE_GAP_M * instance.num_demands))
         draft = _planned(problem, core, kept, spare_m=aim, crew=crew, run=run, work=work)
         draft = draft if problem.value_of(draft.taken) >= value else first
         if few:

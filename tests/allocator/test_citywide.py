@@ -148,3 +148,19 @@ def test_a_planned_district_is_never_worse_than_it_was(problem: Problem, prices:
     first = plan_district(Job(problem, prices.lambda_m, None, 0.0, 0, None), clock=Clock())
     again = plan_district(Job(problem, prices.lambda_m, first.taken, 0.0, 20_000, None), clock=Clock())
     assert problem.value_of(again.taken) >= problem.value_of(first.taken)
+
+
+@pytest.mark.parametrize("seed", range(4, 12))
+def test_a_district_with_a_bay_group_that_nobody_left_can_use_is_planned_like_any_other(seed: int) -> None:
+    whole = presolve(city(demands=600, bay_groups=12, seed=seed))
+    everything = np.ones(whole.num_pairs, dtype=np.bool_)
+    atlas = Atlas(whole, near=everything, kept=everything)
+    last = whole.num_bay_groups - 1
+    free = whole.group_count.copy()
+    free[np.unique(whole.pair_group()[whole.pair_bay_group == last])] = 0
+    district = atlas.cut(np.arange(last + 1), free=free, residual=whole.row_capacity)
+    assert last not in district.problem.pair_bay_group
+    price = descend_prices(whole, finest_m=5.0).lambda_m[district.rows]
+    done = plan_district(Job(district.problem, price, None, 0.0, 10_000, None), clock=Clock())
+    assert (district.problem.load_of(done.taken) <= district.problem.row_capacity).all()
+    assert district.problem.value_of(done.taken) > 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from allocator import solve as solve_module
 from allocator.base import Base
 from allocator.instance import Instance
 from allocator.presolve import presolve
@@ -37,6 +40,14 @@ def test_the_same_instance_from_its_own_solution_changes_nobody(town: Instance) 
     warm = solve(town, base=base_from(cold))
     assert warm.value_m >= cold.value_m
     assert warm.value_m > cold.value_m or warm.taken.tolist() == cold.taken.tolist()
+
+
+def test_a_base_that_was_cut_short_does_not_excuse_a_poor_plan(town: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solve_module, "MOST_EXACT_DEMANDS", 0)
+    monkeypatch.setattr(solve_module, "MOST_PROVEN_AT_ONCE", 0)
+    base = base_from(solve(town, time_limit_s=0.0))
+    cold, warm = solve(town), solve(town, base=replace(base, gap_m=10**9))
+    assert warm.bound_m - warm.value_m <= max(cold.bound_m - cold.value_m, 0.1 * town.num_demands) + 1
 
 
 @pytest.mark.parametrize("closed", [0, 13, 39])
