@@ -25,7 +25,7 @@ MOST_COLUMNS = 150_000
 Flags = NDArray[np.bool_]
 
 SMOOTHING = 0.5
-"""Also priced: this far from the best prices towards the programme's (Wentges 1997, Int. Trans. Operational Research 4)."""
+"""Also priced: so far from the best prices to the programme's (Wentges 1997, Int. Trans. Operational Research 4)."""
 _SETTLED_M = 1.0
 _DUST_M = 1e-6
 
