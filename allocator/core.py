@@ -62,13 +62,16 @@ def losses_of(problem: Problem, price: Floats) -> tuple[Floats, Floats]:
     return np.repeat(best, np.diff(problem.pair_ptr)) - reduced, best
 
 
-def settle_prices(problem: Problem, prices: Prices, *, clock: Clock | None = None) -> Core:
+def settle_prices(
+    problem: Problem, prices: Prices, *, most_pairs: int = MOST_CORE_PAIRS, clock: Clock | None = None
+) -> Core:
     """
     Take the descent's prices to the optimum of the relaxation by pricing pairs into a growing core.
 
     Each round solves the linear programme of the core, takes its duals and those half-way from the best prices known,
     evaluates the bound of both over all pairs, and adds the pairs that beat their group's dual. When none does, the
-    prices are optimal. Where the core is too large the descent's prices and fractional plan stay.
+    prices are optimal. Where the core has more than `most_pairs` to decide on, the
+    descent's prices and fractional plan stay.
     """
     clock = clock or Clock()
     best_price = np.maximum(prices.lambda_m, 0.0)
@@ -79,7 +82,7 @@ def settle_prices(problem: Problem, prices: Prices, *, clock: Clock | None = Non
     settled, rounds, columns = False, 0, 0
     while not settled and not clock.is_over() and columns < MOST_COLUMNS:
         pairs, sure = undecided(problem, inside, wavering)
-        if len(pairs) > MOST_CORE_PAIRS:
+        if len(pairs) > most_pairs:
             break
         part = part_of(problem, pairs, free=problem.group_count, residual=problem.row_capacity - problem.load_of(sure))
         try:

@@ -13,7 +13,7 @@ from allocator.branching import prove
 from allocator.certificate import Node
 from allocator.citywide import NEAR_LOSS_M, plan_citywide
 from allocator.clock import Clock
-from allocator.core import Core, losses_of, settle_prices
+from allocator.core import MOST_CORE_PAIRS, Core, losses_of, settle_prices
 from allocator.crew import Crew
 from allocator.descent import Prices, descend_prices
 from allocator.errors import EngineFailed, LocksConflict
@@ -44,6 +44,8 @@ MOST_PROVEN_AT_ONCE = 5000
 """Up to so many demands a proof is tried as soon as there is a rounded plan: it mostly closes, at the best plan."""
 LARGE_PROOF_COLUMNS = 330_000
 """Work limit of the proof of a larger problem, which may not close: some ten to twenty seconds."""
+FEW_CORE_PAIRS = 60_000
+"""Where demands are few and have many places each, a larger core pays: it is nearly whole already."""
 MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
@@ -211,10 +213,11 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
     value = problem.value_of(first.taken)
     prices = _prices(problem, start.price, run.clock)
     run.progress("prices", value, int(prices.bound_m))
-    core = settle_prices(problem, prices, clock=run.clock)
+    few = instance.num_demands <= MOST_EXACT_DEMANDS
+    most_pairs = FEW_CORE_PAIRS if few else MOST_CORE_PAIRS
+    core = settle_prices(problem, prices, most_pairs=most_pairs, clock=run.clock)
     run.progress("core", value, core.bound_m)
     work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds}
-    few = instance.num_demands <= MOST_EXACT_DEMANDS
     spare = max(core.bound_m * gap / (1 + gap), _enough_m(instance.num_demands))
     far = core.bound_m - value > FAR_M_PER_DEMAND * instance.num_demands
     kept = None if start.held is None or far else first
@@ -279,7 +282,7 @@ def _planned(
         run.progress("neighbourhoods", value_m, core.bound_m)
 
     loss, _ = losses_of(problem, core.lambda_m)
-    if int((loss <= NEAR_LOSS_M).sum()) <= MOST_WHOLE_PAIRS:
+    if core.rounds or int((loss <= NEAR_LOSS_M).sum()) <= MOST_WHOLE_PAIRS:
         planned = refine(problem, core, kept, spare_m=spare_m, columns=COLUMNS, clock=run.clock, progress=progress)
         work["neighbourhoods"] = planned.neighbourhoods
         return draft_of(problem, planned.taken)
