@@ -22,11 +22,10 @@ KEPT_LOSS_M = 150.0
 """Pairs that lose more than this are not looked at."""
 DISTRICT_PAIRS = 10_000
 """Near pairs of a district: some five thousand demands, less than a second of work."""
-LATER_PAIRS = 5000
-"""As many where a plan is improved: half as wide, more of them, and where most is lost."""
 FIRST_COLUMNS = 10_000
-LATER_COLUMNS = 10_000
-"""Work limits of a district: columns of its neighbourhoods, in the first round and in each later one."""
+"""Work limit of a district in the first round: columns of its neighbourhoods."""
+LATER = ((5000, 10_000), (12_000, 20_000))
+"""Near pairs and columns of districts that improve a plan where most is lost; then wider ones."""
 MOST_ROUNDS = 6
 LEAST_GAIN = 0.1
 """Share of what is missing to the aim that a round must gain to be followed by another."""
@@ -90,16 +89,19 @@ def plan_citywide(
             draft = run(_first_jobs(atlas, batch, price, elsewhere, draft, spare_m / len(parts) / 2), draft)
         fill(problem, draft, loss=loss)
         progress(problem.value_of(draft.taken))
-    value, gained, rounds = problem.value_of(draft.taken), bound_m, 0
-    while gained > LEAST_GAIN * (bound_m - spare_m - value) > 0 and rounds < MOST_ROUNDS and not clock.is_over():
-        rounds += 1
-        lost = lost_by_bay_group(problem, draft, price, loss, best)
-        parts = atlas.around(lost, most_weight=LATER_PAIRS, left_alone=LEFT_ALONE * spare_m)
-        draft = run(_later_jobs(atlas, parts, price, draft, spare_m / max(1, len(parts)) / 2), draft)
-        fill(problem, draft, loss=loss)
-        gained = problem.value_of(draft.taken) - value
-        value += gained
-        progress(value)
+    value = problem.value_of(draft.taken)
+    for most_pairs, columns in LATER:
+        gained, rounds = bound_m, 0
+        while gained > LEAST_GAIN * (bound_m - spare_m - value) > 0 and rounds < MOST_ROUNDS and not clock.is_over():
+            rounds += 1
+            lost = lost_by_bay_group(problem, draft, price, loss, best)
+            parts = atlas.around(lost, most_weight=most_pairs, left_alone=LEFT_ALONE * spare_m)
+            spare = spare_m / max(1, len(parts)) / 2
+            draft = run(_later_jobs(atlas, parts, price, draft, spare, columns), draft)
+            fill(problem, draft, loss=loss)
+            gained = problem.value_of(draft.taken) - value
+            value += gained
+            progress(value)
     return draft, work
 
 
@@ -116,7 +118,7 @@ def _first_jobs(
 
 
 def _later_jobs(
-    atlas: Atlas, parts: Sequence[Ints], price: Floats, draft: Draft, spare_m: float
+    atlas: Atlas, parts: Sequence[Ints], price: Floats, draft: Draft, spare_m: float, columns: int
 ) -> list[tuple[District, Job]]:
     """Whoever is served in a district, and whoever is left out and near it; nobody is offered to two."""
     left = draft.free.copy()
@@ -132,7 +134,7 @@ def _later_jobs(
         load = atlas.load_of(everything, taken)
         district = atlas.cut(members, free=free, residual=draft.residual + load)
         here = draft.taken[district.pairs]
-        jobs.append((district, Job(district.problem, price[district.rows], here, spare_m, LATER_COLUMNS, None)))
+        jobs.append((district, Job(district.problem, price[district.rows], here, spare_m, columns, None)))
     return jobs
 
 
@@ -150,4 +152,6 @@ def _with(
             taken[district.pairs] = answer.taken
             work["linear_programmes"] += answer.linear_programmes
             work["neighbourhoods"] += answer.neighbourhoods
+        else:
+            work["unplanned_districts"] = work.get("unplanned_districts", 0) + 1
     return draft_of(problem, taken)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from allocator.planning import Job, Planned, plan_district
 _LENGTH = struct.Struct("<Q")
 _LOOK_S = 0.2
 """How often a waiting crew looks at the clock."""
+_GRACE_S = 3.0
+"""How long children that were told to stop may take to answer with the best they have."""
 _TRIES = 2
 """Processes that may die over a job before its district stays as it is."""
 
@@ -58,12 +61,14 @@ class Crew:
         with ThreadPoolExecutor(len(self._children)) as threads:
             idle = list(self._children)
             futures = [threads.submit(self._hand_over, idle, job, clock) for job in jobs]
-            waiting = set(futures)
-            while waiting:
+            _, waiting = wait(futures, timeout=_LOOK_S)
+            while waiting and not clock.is_over():
                 _, waiting = wait(waiting, timeout=_LOOK_S)
-                if clock.is_over():
-                    for child in list(self._children):
-                        child.end()
+            for child in self._children if waiting else ():
+                child.stop()
+            if waiting and wait(waiting, timeout=_GRACE_S).not_done:
+                for child in list(self._children):
+                    child.end()
             for future in futures:
                 yield future.result()
 
@@ -95,7 +100,7 @@ class _Child:
         single = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "allocator.crew"],
+            [sys.executable, "-P", "-m", "allocator.crew"],  # not what happens to lie in the working directory
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -115,6 +120,11 @@ class _Child:
             self.end()
             return None
         return answer
+
+    def stop(self) -> None:
+        """Ask for the best so far."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGUSR1)
 
     def end(self) -> None:
         """Stop the process; nothing of it is left."""
@@ -149,7 +159,9 @@ def _receive(pipe: IO[bytes] | None) -> Any:  # noqa: ANN401  (whatever the othe
 
 
 def _work() -> None:
-    """Plan what comes in until nothing more does."""
+    """Plan what comes in until nothing more does; on SIGUSR1 answer with the best so far."""
+    clock = Clock()
+    signal.signal(signal.SIGUSR1, lambda *_: clock.stop())
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what an engine prints must not mix with answers
     while True:
@@ -157,7 +169,8 @@ def _work() -> None:
             job, limit_s = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        _send(answers, plan_district(job, clock=Clock(limit_s)))
+        clock = Clock(limit_s)
+        _send(answers, plan_district(job, clock=clock))
 
 
 if __name__ == "__main__":

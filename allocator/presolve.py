@@ -19,6 +19,11 @@ from allocator.instance import Instance, Ints
 
 Flags = NDArray[np.bool_]
 
+MOST_COMPARED_ROWS = 4000
+"""Above so many rows of one bay group it is not looked for dominated ones: as exact, and sooner done."""
+INSTANTS_AT_ONCE = 2048
+"""Instants looked at together; more would take memory by the square of irregular hours."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -162,10 +167,13 @@ def _candidates(instance: Instance, bay_group: int, covers: Ints) -> _Rows:
     origin = int(edges[0]) if len(edges) else 0
     stretch = int(edges[-1]) - origin + 2 if len(edges) else 1
     line = owner * stretch + (starts - origin)
-    where = np.arange(len(covers))[:, None] * stretch + (instants - origin)[None, :]
-    index = np.searchsorted(line, where, side="right") - 1
-    found = np.maximum(index, 0)
-    members = (index >= 0) & (owner[found] == np.arange(len(covers))[:, None]) & (instants[None, :] < ends[found])
+    cover = np.arange(len(covers))[:, None]
+    members = np.zeros((len(covers), len(instants)), dtype=np.bool_)
+    for first in range(0, len(instants), INSTANTS_AT_ONCE):
+        now = instants[None, first : first + INSTANTS_AT_ONCE]
+        index = np.searchsorted(line, cover * stretch + (now - origin), side="right") - 1
+        found = np.maximum(index, 0)
+        members[:, first : first + INSTANTS_AT_ONCE] = (index >= 0) & (owner[found] == cover) & (now < ends[found])
     step = np.searchsorted(at, instants, side="right") - 1
     capacity = (
         np.where(step >= 0, bays[np.maximum(step, 0)], 0) if len(bays) else np.zeros(len(instants), dtype=np.int64)
@@ -196,9 +204,11 @@ def _distinct_columns(flags: Flags) -> tuple[Flags, Ints]:
 
 def _without_dominated(rows: _Rows, weight: NDArray[np.float64]) -> _Rows:
     """Rows that can bind: not filled even by all who might stand there, or implied by another row, are left out."""
-    binding = rows.members @ weight > rows.capacity
+    parts = range(0, len(rows.at), INSTANTS_AT_ONCE)
+    most = [rows.members[first : first + INSTANTS_AT_ONCE] @ weight for first in parts]  # in parts: each becomes floats
+    binding = np.concatenate([np.zeros(0), *most]) > rows.capacity
     at, capacity, members = rows.at[binding], rows.capacity[binding], rows.members[binding]
-    if len(at) > 1:
+    if 1 < len(at) <= MOST_COMPARED_ROWS:
         size = members.sum(axis=1)
         common = members.astype(np.float32) @ members.T.astype(np.float32)
         subset = (common == size[:, None]) & (capacity[:, None] >= capacity[None, :])

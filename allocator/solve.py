@@ -201,7 +201,7 @@ def _exact(instance: Instance, problem: Problem, held: Ints | None, run: _Run) -
     price = price_m * SCALE
     work, nodes = {"flows": 1}, _NO_NODES
     if problem.value_of(taken) < proven_bound(problem, price):  # locks that displace others
-        taken, nodes = _branched(problem, taken, price, Clock(), work)
+        taken, nodes = _branched(problem, taken, price, run.clock, work)
     taken = _settled(problem, taken, price, held, run.clock)
     solution = _solution(instance, problem, taken, price, exact=True, work=work, nodes=nodes)
     run.progress("flow", solution.value_m, solution.bound_m)

@@ -181,6 +181,8 @@ def _solved(
     except LocksConflict as conflict:
         raise NoPlan(_conflicting_locks(compiled, conflict)) from conflict
     warnings = (*neighbourhood.warnings, *walks.warnings, *([WARNING] if interruption.heard else []))
+    if not clock.is_over() and (lost := solution.work.get("unplanned_districts", 0)):
+        warnings += (f"{lost} districts were left half planned because worker processes died: out of memory?",)
     progress("reasons", "drawing among equals and finding reasons")
     solution, estimated = price_closed_bays(compiled, solution)
     outcomes = outcomes_of(compiled, solution, seed=str(seed))

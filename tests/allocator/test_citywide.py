@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def prices(problem: Problem) -> Prices:
 def small_districts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a small city has several."""
     monkeypatch.setattr(citywide, "DISTRICT_PAIRS", 500)
-    monkeypatch.setattr(citywide, "LATER_PAIRS", 300)
+    monkeypatch.setattr(citywide, "LATER", ((300, 10_000), (600, 10_000)))
 
 
 def planned(problem: Problem, prices: Prices, crew: Crew, clock: Clock | None = None) -> tuple[Draft, dict[str, int]]:
@@ -93,6 +95,7 @@ def test_a_job_that_no_worker_survives_leaves_its_district_as_it_was(
         draft, work = planned(problem, prices, crew)
     require_kept_rules(problem, draft)
     assert work["neighbourhoods"] == 0
+    assert work["unplanned_districts"] == work["districts"]
     assert problem.value_of(draft.taken) > 0
 
 
@@ -112,11 +115,35 @@ def test_without_time_there_is_still_a_plan_that_keeps_the_rules(problem: Proble
     assert problem.value_of(draft.taken) > 0
 
 
+def test_workers_import_nothing_from_where_the_user_happens_to_be(
+    problem: Problem, prices: Prices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    with Crew(2) as crew:
+        draft, work = planned(problem, prices, crew)
+    assert not (tmp_path / "executed").exists()
+    assert "unplanned_districts" not in work
+    assert problem.value_of(draft.taken) > 0
+
+
+def test_a_stopped_clock_ends_the_work_and_keeps_a_plan(problem: Problem, prices: Prices) -> None:
+    clock = Clock()
+    timer = Timer(0.5, clock.stop)
+    timer.start()
+    with Crew(2) as crew:
+        draft, _ = planned(problem, prices, crew, clock)
+    timer.join()
+    require_kept_rules(problem, draft)
+    assert problem.value_of(draft.taken) > 0
+
+
 def test_a_crew_leaves_no_process_behind() -> None:
     with Crew(2) as crew:
         started = crew.processes
-    listed = subprocess.run(["ps", "-o", "pid=", "-p", ",".join(map(str, started))], capture_output=True, check=False)
-    assert listed.stdout.split() == []
+    for process in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
 
 
 def test_every_bay_group_is_in_one_district(problem: Problem, prices: Prices) -> None:
