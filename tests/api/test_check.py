@@ -85,6 +85,10 @@ def change(part: str, **values: object) -> Spoil:
     return spoil
 
 
+def priced(certificate: Json, facility: str) -> Json:
+    return next(row for row in certificate["prices"] if row["facility"] == facility)
+
+
 SPOILT: dict[str, tuple[str, Spoil]] = {
     "another bay group": ("eligible", lambda plan, _: assigned(plan, "d08").update(bay_group="std")),
     "another facility": ("eligible", lambda plan, _: assigned(plan, "d07").update(facility="park")),
@@ -138,7 +142,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "all prices left out": ("bound", change("certificate", prices=[])),
     "a price at another moment": (
         "bound",
-        lambda _, certificate: certificate["prices"][0].update(at="2026-09-15T12:00"),
+        lambda _, certificate: priced(certificate, "tower").update(at="2026-09-15T12:00"),  # when the tower is closed
     ),
     "a negative price": ("shape", lambda _, certificate: certificate["prices"][0].update(price=-1)),
     "a price that is not whole": ("shape", lambda _, certificate: certificate["prices"][0].update(price=1.5)),
