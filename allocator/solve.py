@@ -34,6 +34,7 @@ from allocator.warm import (
     keep_households,
     kept_draft,
     local_prices,
+    unsettled_m,
 )
 
 ENOUGH_M_PER_DEMAND = ((300_000, 0.05), (None, 0.15))
@@ -50,11 +51,12 @@ MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
 """Larger problems get their workers at once: they are ready when districts are."""
-WARM_M = 60.0
-"""First temperature where a base's prices are off everywhere: weights or limits changed, or most demands are new."""
+LOCAL_TRIES = 2
+SETTLED_M = 0.5
+"""Prices from a base that would still leave or overfill bays worth more than this a demand are found from scratch."""
 MOST_BASE_GAP_M = 0.1
 """A base's own gap is good enough for a plan made from it, up to so much a demand: the base may have been cut short."""
-FAR_M_PER_DEMAND = 20.0
+FAR_M_PER_DEMAND = 5.0
 """A base's plan that is now farther than this from the bound is planned anew instead of improved."""
 COLUMNS = 120_000
 """Work limit: columns of neighbourhoods where there is one district."""
@@ -261,16 +263,20 @@ def _prices(problem: Problem, start: Floats | None, clock: Clock) -> Prices:
     Find prices from scratch, or from those of a base.
 
     A base's prices are far off only where something was edited. There they are found anew first, so that the whole
-    city need not be warmed up again; where they are far off everywhere, it is.
+    city need not be warmed up again; where they are far off everywhere, or stay so, it is.
     """
     if start is None:
         return descend_prices(problem, clock=clock)
-    disturbed = disturbed_bay_groups(problem, start)
-    if len(disturbed) > LOCAL_SHARE * len(np.unique(problem.row_bay_group)):
-        return descend_prices(problem, start=start, hottest_m=WARM_M, clock=clock)
-    if len(disturbed):
-        start = local_prices(problem, start, disturbed, clock=clock)
-    return descend_prices(problem, start=start, hottest_m=CALM_M, clock=clock)
+    for _ in range(LOCAL_TRIES):
+        disturbed = disturbed_bay_groups(problem, start)
+        if len(disturbed) > LOCAL_SHARE * problem.num_bay_groups:
+            break
+        start = local_prices(problem, start, disturbed, clock=clock) if len(disturbed) else start
+        prices = descend_prices(problem, start=start, hottest_m=CALM_M, clock=clock)
+        if clock.is_over() or unsettled_m(problem, prices.lambda_m) <= SETTLED_M * problem.group_count.sum():
+            return prices
+        start = prices.lambda_m
+    return descend_prices(problem, clock=clock)
 
 
 def _planned(

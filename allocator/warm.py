@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from allocator.base import Base
 from allocator.clock import Clock
 from allocator.core import losses_of
-from allocator.descent import descend_prices
+from allocator.descent import FINEST_M, descend_prices
 from allocator.districts import Atlas
 from allocator.engines import Programme, solve_whole
 from allocator.errors import EngineFailed
@@ -81,6 +81,12 @@ def disturbed_bay_groups(problem: Problem, price: Floats) -> Ints:
     missing = choice.load - problem.row_capacity
     far = np.abs(missing) > np.maximum(DISTURBED_CARS, DISTURBED_SHARE * problem.row_capacity)
     return np.unique(problem.row_bay_group[far & ((missing > 0) | (price > CALM_M))])
+
+
+def unsettled_m(problem: Problem, price: Floats) -> float:
+    """Metres that prices ask for bays left empty or wanted by too many; next to nothing at the best prices."""
+    load = choose(problem, foot_prices(problem, price), temperature_m=FINEST_M).load
+    return float((price * np.abs(problem.row_capacity - load)).sum())
 
 
 def local_prices(problem: Problem, price: Floats, disturbed: Ints, *, clock: Clock) -> Floats:

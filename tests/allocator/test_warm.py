@@ -50,6 +50,14 @@ def test_a_base_that_was_cut_short_does_not_excuse_a_poor_plan(town: Instance, m
     assert warm.bound_m - warm.value_m <= max(cold.bound_m - cold.value_m, 0.1 * town.num_demands) + 1
 
 
+def test_prices_that_are_off_all_over_are_found_from_scratch(town: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solve_module, "FEW_CORE_PAIRS", 0)  # no linear programme mends them
+    base = base_from(solve(town))
+    edited = replaced(town, pair_value_m=town.pair_value_m * (1 + np.arange(town.num_pairs) % 3))
+    cold, warm = solve(edited), solve(edited, base=base)
+    assert warm.bound_m <= cold.bound_m + 0.5 * town.num_demands
+
+
 @pytest.mark.parametrize("closed", [0, 13, 39])
 def test_after_a_bay_group_closes_the_warm_plan_is_as_good_as_a_cold_one(town: Instance, closed: int) -> None:
     cold_base = solve(town)
