@@ -107,6 +107,7 @@ def allocate_folder(
             progress=progress,
             interruption=interruption,
         )
+        interruption.require_wanted()
         if out is not None:
             progress("write", "writing the plan")
             write_plan(out, neighbourhood, allocation.answer, allocation.certificate, nights=allocation.nights.rows)

@@ -19,10 +19,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """Hears the signals: before there is anything to keep they end the program, then the first only stops a clock."""
 
-    __slots__ = ("_clock", "heard")
+    __slots__ = ("_clock", "aborted", "heard")
 
     def __init__(self) -> None:
-        self.heard = False
+        self.heard = self.aborted = False
         self._clock: Clock | None = None
 
     def stops(self, clock: Clock) -> None:
@@ -39,9 +39,24 @@ class Interruption:
             With `ABORTED`, when nothing is to be kept or this is the second time.
         """
         if self.heard or self._clock is None:
+            self.aborted = True
             raise SystemExit(ABORTED)
         self.heard = True
         self._clock.stop()
+
+    def require_wanted(self) -> None:
+        """
+        Look before something is written whether it was wanted to the end.
+
+        A signal may be taken where Python lets no exception out, as in a callback of compiled code.
+
+        Raises
+        ------
+        SystemExit
+            With `ABORTED`, when everything was to end.
+        """
+        if self.aborted:
+            raise SystemExit(ABORTED)
 
 
 @contextmanager

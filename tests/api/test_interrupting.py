@@ -103,6 +103,18 @@ def test_interrupted_twice_nothing_is_written(city: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_end_that_was_swallowed_is_found_before_anything_is_written() -> None:
+    with interruptible() as interruption:
+        interruption.stops(Clock())
+        signal.raise_signal(signal.SIGINT)
+        interruption.require_wanted()
+        with suppress(SystemExit):  # as a callback of compiled code does
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(SystemExit) as ended:
+            interruption.require_wanted()
+        assert ended.value.code == ABORTED
+
+
 def test_before_there_is_anything_to_keep_the_first_signal_ends_the_program() -> None:
     with interruptible(), pytest.raises(SystemExit) as ended:
         signal.raise_signal(signal.SIGTERM)
