@@ -27,6 +27,7 @@ FIRST_COLUMNS = 10_000
 LATER = ((5000, 10_000), (12_000, 20_000))
 """Near pairs and columns of districts that improve a plan where most is lost; then wider ones."""
 MOST_ROUNDS = 6
+"""Work limit: rounds with districts of one size."""
 LEAST_GAIN = 0.1
 """Share of what is missing to the aim that a round must gain to be followed by another."""
 LEFT_ALONE = 0.7

@@ -14,7 +14,7 @@ from allocator.presolve import Problem
 SCALE = 2520
 """Prices are kept in 1/2520 m in certificates: divisible by 1 … 10, as the duals of small programmes often need."""
 
-FEWEST_SHARED_PAIRS = 300_000
+FEWEST_SHARED_PAIRS = 150_000
 """Fewer pairs are swept sooner than threads, on a busy machine, have found each other; the result is the same."""
 Floats = NDArray[np.float64]
 Number = TypeVar("Number", np.int64, np.float64)

@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from allocator.instance import Ints
 from allocator.presolve import Problem
-from allocator.prices import foot_prices
+from allocator.prices import FEWEST_SHARED_PAIRS, foot_prices
 
 Floats = NDArray[np.float64]
 
 CHUNKS = 8
 """Groups are summed in so many stretches whatever the number of threads, so that sums are always the same."""
-FEWEST_SHARED_PAIRS = 150_000
-"""Fewer pairs are swept sooner than threads, on a busy machine, have found each other; the result is the same."""
 CERTAIN = 1e-7
 """Groups whose choice is surer than this have no covariance worth counting."""
 MOST_BLOCK_ROWS = 96
