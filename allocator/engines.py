@@ -108,6 +108,7 @@ def solve_whole(
     solver.set_solver_specific_parameters(
         _settings(nodes)
         + f"limits/gap = {gap:.12g}\nlimits/nodes = {nodes}\ndisplay/verblevel = 0\nparallel/maxnthreads = 1\n"
+        + "misc/catchctrlc = FALSE\n"  # an interruption is for the whole program to hear, not to be kept
     )
     model = _model(programme)
     for column in range(len(programme.value)):
