@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ MOST_ROUNDS = 6
 """Work limit: rounds with districts of one size."""
 LEAST_GAIN = 0.1
 """Share of what is missing to the aim that a round must gain to be followed by another."""
-LEFT_ALONE = 0.7
+LEFT_ALONE = 0.8
 """Districts are improved until no more than this share of what may stay lost is left outside them."""
 
 Progress = Callable[[int], None]
@@ -72,22 +72,11 @@ def plan_citywide(
     atlas = Atlas(problem, near=near, kept=(loss <= KEPT_LOSS_M) | (taken > 0) | locked)
     work = {"rounds": 0, "districts": 0, "linear_programmes": 0, "neighbourhoods": 0}
 
-    def run(jobs: Sequence[tuple[District, Job]], draft: Draft) -> Draft:
-        planned = crew.plan([job for _, job in jobs], clock=clock)
-        work["rounds"] += 1
-        work["districts"] += len(jobs)
-        return _with(problem, draft, [district for district, _ in jobs], planned, work)
-
     draft = start
     if draft is None:
         draft = empty_draft(problem)
         serve_locked(problem, draft)
-        parts = atlas.parted(DISTRICT_PAIRS)
-        waiting = np.ones(len(atlas.weight), dtype=np.bool_)
-        for batch in atlas.batches(parts):
-            waiting[np.concatenate(batch)] = False
-            elsewhere = best_at(problem, price, waiting)
-            draft = run(_first_jobs(atlas, batch, price, elsewhere, draft, spare_m / len(parts) / 2), draft)
+        _first_round(problem, atlas, draft, price=price, spare_m=spare_m, crew=crew, clock=clock, work=work)
         fill(problem, draft, loss=loss)
         progress(problem.value_of(draft.taken))
     value = problem.value_of(draft.taken)
@@ -97,8 +86,10 @@ def plan_citywide(
             rounds += 1
             lost = lost_by_bay_group(problem, draft, price, loss, best)
             parts = atlas.around(lost, most_weight=most_pairs, left_alone=LEFT_ALONE * spare_m)
-            spare = spare_m / max(1, len(parts)) / 2
-            draft = run(_later_jobs(atlas, parts, price, draft, spare, columns), draft)
+            outside = float(lost.sum()) - sum(float(lost[members].sum()) for members in parts)
+            spare = max(0.0, spare_m - outside) / max(1, len(parts))
+            jobs = _later_jobs(atlas, parts, price, draft, spare, columns)
+            draft = _later_round(problem, draft, jobs, crew=crew, clock=clock, work=work)
             fill(problem, draft, loss=loss)
             gained = problem.value_of(draft.taken) - value
             value += gained
@@ -106,16 +97,47 @@ def plan_citywide(
     return draft, work
 
 
-def _first_jobs(
-    atlas: Atlas, batch: Sequence[Ints], price: Floats, elsewhere: Ints, draft: Draft, spare_m: float
-) -> list[tuple[District, Job]]:
-    """Whoever is left and near a district, with what the districts that are planned later would be worth to them."""
-    jobs = []
-    for members in batch:
-        district = atlas.cut(members, free=draft.free, residual=draft.residual)
-        job = Job(district.problem, price[district.rows], None, spare_m, FIRST_COLUMNS, elsewhere[district.groups])
-        jobs.append((district, job))
-    return jobs
+def _first_round(
+    problem: Problem,
+    atlas: Atlas,
+    draft: Draft,
+    *,
+    price: Floats,
+    spare_m: float,
+    crew: Crew,
+    clock: Clock,
+    work: dict[str, int],
+) -> None:
+    """
+    Plan districts, each when its neighbours of earlier turns have taken what they take.
+
+    A district gets whoever is left and near it, with what the districts of later turns would be worth to them.
+    """
+    parts, turn, after = atlas.in_turn(atlas.parted(DISTRICT_PAIRS))
+    elsewhere: dict[int, Ints] = {}
+    districts: dict[int, District] = {}
+
+    def job_of(number: int) -> Job:
+        now = int(turn[number])
+        if now not in elsewhere:
+            later = np.zeros(len(atlas.weight), dtype=np.bool_)
+            for members, theirs in zip(parts, turn.tolist(), strict=True):
+                later[members] = theirs > now
+            elsewhere[now] = best_at(problem, price, later)
+        district = districts[number] = atlas.cut(parts[number], free=draft.free, residual=draft.residual)
+        away, spare = elsewhere[now][district.groups], spare_m / len(parts) / 2
+        return Job(district.problem, price[district.rows], None, spare, FIRST_COLUMNS, away)
+
+    def take(number: int, planned: Planned | None) -> None:
+        district = districts.pop(number, None)
+        if district is not None and planned is not None:
+            draft.taken[district.pairs] += planned.taken
+            draft.residual[:] -= atlas.load_of(district.pairs, planned.taken)
+            np.subtract.at(draft.free, atlas.group_of(district.pairs), planned.taken)
+        _count(work, planned)
+
+    work["rounds"] += 1
+    crew.plan(len(parts), job_of=job_of, take=take, after=after, clock=clock)
 
 
 def _later_jobs(
@@ -139,20 +161,32 @@ def _later_jobs(
     return jobs
 
 
-def _with(
+def _later_round(
     problem: Problem,
     draft: Draft,
-    districts: Sequence[District],
-    planned: Iterable[Planned | None],
+    jobs: Sequence[tuple[District, Job]],
+    *,
+    crew: Crew,
+    clock: Clock,
     work: dict[str, int],
 ) -> Draft:
-    """Put the districts' plans in the place of what was there; one that failed stays as it was."""
+    """Put districts' plans in the place of what was there; one that failed stays as it was."""
     taken = draft.taken.copy()
-    for district, answer in zip(districts, planned, strict=True):
-        if answer is not None:
-            taken[district.pairs] = answer.taken
-            work["linear_programmes"] += answer.linear_programmes
-            work["neighbourhoods"] += answer.neighbourhoods
-        else:
-            work["unplanned_districts"] = work.get("unplanned_districts", 0) + 1
+
+    def take(number: int, planned: Planned | None) -> None:
+        if planned is not None:
+            taken[jobs[number][0].pairs] = planned.taken
+        _count(work, planned)
+
+    work["rounds"] += 1
+    crew.plan(len(jobs), job_of=lambda number: jobs[number][1], take=take, clock=clock)
     return draft_of(problem, taken)
+
+
+def _count(work: dict[str, int], planned: Planned | None) -> None:
+    work["districts"] += 1
+    if planned is None:
+        work["unplanned_districts"] = work.get("unplanned_districts", 0) + 1
+    else:
+        work["linear_programmes"] += planned.linear_programmes
+        work["neighbourhoods"] += planned.neighbourhoods

@@ -13,8 +13,8 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
 from allocator.clock import Clock
@@ -25,6 +25,10 @@ _LOOK_S = 0.2
 """How often a waiting crew looks at the clock."""
 _GRACE_S = 3.0
 """How long children that were told to stop may take to answer with the best they have."""
+FEW_JOBS = 3
+"""So few are done in this process before children are there."""
+_AHEAD = 2
+"""Jobs made for each child: one that it does, and one that lies ready."""
 _TRIES = 2
 """Processes that may die over a job before its district stays as it is."""
 
@@ -37,8 +41,13 @@ class Crew:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        count = workers or len(os.sched_getaffinity(0))
-        self._children = [_Child() for _ in range(count)] if count > 1 else []
+        self._count = workers or len(os.sched_getaffinity(0))
+        self._children: list[_Child] = []
+
+    def gather(self) -> None:
+        """Start the children, which takes them a second: early where many jobs will come."""
+        if self._count > 1 and not self._children:
+            self._children = [_Child() for _ in range(self._count)]
 
     @property
     def processes(self) -> list[int]:
@@ -52,25 +61,59 @@ class Crew:
         for child in self._children:
             child.end()
 
-    def plan(self, jobs: Sequence[Job], *, clock: Clock) -> Iterator[Planned | None]:
-        """Plan jobs side by side; answers in the order of the jobs, None for what failed twice or came too late."""
+    def plan(
+        self,
+        count: int,
+        *,
+        job_of: Callable[[int], Job],
+        take: Callable[[int, Planned | None], None],
+        after: Sequence[frozenset[int]] | None = None,
+        clock: Clock,
+    ) -> None:
+        """
+        Plan so many districts side by side, each as soon as those that it comes after have been taken.
+
+        Parameters
+        ----------
+        job_of
+            Makes the job of a district when its turn has come.
+        take
+            Hears of every district what was planned: None for one that failed twice or came too late.
+        after
+            Of each district lower numbers that it comes after; none without.
+        """
+        if count > FEW_JOBS:
+            self.gather()
         if not self._children:
-            for job in jobs:
-                yield None if clock.is_over() else plan_district(job, clock=clock)
+            for number in range(count):
+                take(number, None if clock.is_over() else plan_district(job_of(number), clock=clock))
             return
+        after = after or [frozenset()] * count
+        waiting, taken, running = list(range(count)), set[int](), dict[Future[Planned | None], int]()
         with ThreadPoolExecutor(len(self._children)) as threads:
             idle = list(self._children)
-            futures = [threads.submit(self._hand_over, idle, job, clock) for job in jobs]
-            _, waiting = wait(futures, timeout=_LOOK_S)
-            while waiting and not clock.is_over():
-                _, waiting = wait(waiting, timeout=_LOOK_S)
-            for child in self._children if waiting else ():
-                child.stop()
-            if waiting and wait(waiting, timeout=_GRACE_S).not_done:
-                for child in list(self._children):
-                    child.end()
-            for future in futures:
-                yield future.result()
+            while waiting or running:
+                if clock.is_over():
+                    for number in waiting:
+                        take(number, None)
+                    waiting = []
+                    self._call_in(running)
+                ready = [number for number in waiting if after[number] <= taken]
+                for number in ready[: max(0, _AHEAD * len(self._children) - len(running))]:
+                    running[threads.submit(self._hand_over, idle, job_of(number), clock)] = number
+                    waiting.remove(number)
+                for future in wait(running, timeout=_LOOK_S, return_when=FIRST_COMPLETED).done:
+                    number = running.pop(future)
+                    take(number, future.result())
+                    taken.add(number)
+
+    def _call_in(self, running: Collection[Future[Planned | None]]) -> None:
+        """Ask for the best so far; whoever does not answer is ended."""
+        for child in self._children if running else ():
+            child.stop()
+        if running and wait(running, timeout=_GRACE_S).not_done:
+            for child in list(self._children):
+                child.end()
 
     def _hand_over(self, idle: list[_Child], job: Job, clock: Clock) -> Planned | None:
         child = idle.pop()

@@ -17,7 +17,7 @@ FINEST_M = 0.25
 """Last temperature in metres; the bound is then within a few hundredths of a metre a demand of the relaxation's."""
 COOLING = 0.4
 MOST_STEPS = 8
-"""Newton steps at one temperature."""
+"""Newton steps at one temperature; twice as many at the first, where prices come from elsewhere."""
 NEAR = 0.03
 """Steps at a temperature end when one more would gain less than so many temperatures a row."""
 TRUST = 10.0
@@ -92,7 +92,7 @@ def descend_prices(
     descent = _Descent(problem, price, temperature)
     best, best_bound = price, bound_of(problem, price)
     while problem.num_rows and not clock.is_over():
-        descent.settle(temperature, clock)
+        descent.settle(temperature, 2 * MOST_STEPS if descent.steps == 0 else MOST_STEPS, clock)
         bound = bound_of(problem, descent.price)
         if bound <= best_bound:
             best, best_bound = descent.price, bound
@@ -114,10 +114,10 @@ class _Descent:
         self.choice = self._choose(price, temperature)
         self._slack = np.maximum(self._capacity - self.choice.load, temperature / price)
 
-    def settle(self, temperature: float, clock: Clock) -> None:
+    def settle(self, temperature: float, most_steps: int, clock: Clock) -> None:
         """Take Newton steps at one temperature."""
         self.choice = self._choose(self.price, temperature)
-        for _ in range(MOST_STEPS):
+        for _ in range(most_steps):
             slope = self._capacity - self.choice.load - temperature / self.price
             move = self._newton(slope, temperature)
             gain = -float((slope * move).sum())

@@ -122,8 +122,15 @@ class Atlas:
             waiting += [np.sort(order[half:]), np.sort(order[:half])]
         return done
 
-    def batches(self, parts: list[Ints]) -> list[list[Ints]]:
-        """Group districts so that no two of a batch have a demand in common, the fewest neighbours last."""
+    def in_turn(self, parts: list[Ints]) -> tuple[list[Ints], Ints, list[frozenset[int]]]:
+        """
+        Give districts turns, so that no two of a turn have a demand in common, those with most neighbours first.
+
+        Returns
+        -------
+        tuple
+            The districts in the order of their turns, the turn of each, and the neighbours of each in earlier turns.
+        """
         part_of = np.zeros(len(self.weight), dtype=np.int64)
         for number, members in enumerate(parts):
             part_of[members] = number
@@ -135,15 +142,18 @@ class Atlas:
             shape=(len(parts), self._problem.num_groups),
         )
         common = scipy.sparse.csr_matrix(at @ at.T)
-        colour = np.full(len(parts), -1, dtype=np.int64)
+        neighbours = [common.indices[common.indptr[n] : common.indptr[n + 1]] for n in range(len(parts))]
+        turn = np.full(len(parts), -1, dtype=np.int64)
         for number in np.argsort(-np.diff(common.indptr), kind="stable").tolist():
-            others = common.indices[common.indptr[number] : common.indptr[number + 1]]
-            used = set(colour[others].tolist())
-            colour[number] = next(free for free in range(len(parts)) if free not in used)
-        return [
-            [parts[number] for number in np.flatnonzero(colour == shade).tolist()]
-            for shade in range(int(colour.max(initial=-1)) + 1)
+            used = set(turn[neighbours[number]].tolist())
+            turn[number] = next(free for free in range(len(parts)) if free not in used)
+        order = np.argsort(turn, kind="stable")
+        place = np.argsort(order)
+        earlier = [
+            frozenset(place[[other for other in neighbours[n] if turn[other] < turn[n]]].tolist())
+            for n in order.tolist()
         ]
+        return [parts[n] for n in order.tolist()], turn[order], earlier
 
     def _from_end_to_end(self, members: Ints) -> Ints:
         """Order of some bay groups from one that is far out, part after part where they do not hang together."""

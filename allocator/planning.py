@@ -116,8 +116,11 @@ def refine(
     progress: Progress = lambda _value_m: None,
 ) -> Planned:
     """Round the relaxation's plan where there is no draft yet, then improve; see `Job` for the limits."""
-    if draft is None:
-        draft = round_plan(problem, price=core.lambda_m, amount=core.amount, clock=clock)
+    value = None if draft is None else problem.value_of(draft.taken)
+    if draft is None or value is None or core.bound_m - value > 4 * spare_m:
+        rounded = round_plan(problem, price=core.lambda_m, amount=core.amount, clock=clock)
+        if draft is None or value is None or problem.value_of(rounded.taken) > value:
+            draft = rounded
     tries = improve(
         problem,
         draft,

@@ -9,6 +9,8 @@ bay group covers.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +18,9 @@ from numpy.typing import NDArray
 
 from allocator.errors import AllocatorError
 from allocator.instance import Instance, Ints
+from allocator.rows import Rows, edges_of, rows_of
 
 Flags = NDArray[np.bool_]
-
-MOST_COMPARED_ROWS = 4000
-"""Above so many rows of one bay group it is not looked for dominated ones: as exact, and sooner done."""
-INSTANTS_AT_ONCE = 2048
-"""Instants looked at together; more would take memory by the square of irregular hours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,44 +82,15 @@ class Problem:
         return np.bincount(self.foot_rows, weights=spread, minlength=self.num_rows).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """Rows of one bay group: minutes, capacities, and which of its covers stand on them, (rows, covers)."""
-
-    at: Ints
-    capacity: Ints
-    members: Flags
-
-
 def presolve(instance: Instance) -> Problem:
     """Drop dominated times and group equal demands; exact: every plan keeps its value, every optimum stays one."""
-    pair_group = instance.pair_group()
     order = np.lexsort((instance.pair_cover, instance.pair_bay_group))
-    ordered_bay_group = instance.pair_bay_group[order]
-    bounds = np.searchsorted(ordered_bay_group, np.arange(instance.num_bay_groups + 1))
+    found = _rows_everywhere(instance, order)
+    num_rows = _ahead([len(rows.minute) for _, _, rows in found])
+    num_feet = _ahead([len(rows.foot_ptr) - 1 for _, _, rows in found])
     pair_footprint = np.zeros(instance.num_pairs, dtype=np.int64)
-    foot_lengths: list[Ints] = []
-    foot_rows: list[Ints] = []
-    kept: list[_Rows] = []
-    row_bay_group: list[Ints] = []
-    num_rows = num_feet = 0
-    for bay_group in range(instance.num_bay_groups):
-        here = order[bounds[bay_group] : bounds[bay_group + 1]]
-        if not len(here):
-            continue
-        covers, cover_of = np.unique(instance.pair_cover[here], return_inverse=True)
-        counts = instance.group_count[pair_group[here]].astype(np.float64)
-        weight = np.bincount(cover_of, weights=counts, minlength=len(covers)).astype(np.float64)
-        rows = _without_dominated(_distinct(_candidates(instance, bay_group, covers)), weight)
-        feet, foot_of_cover = _distinct_columns(rows.members)
-        pair_footprint[here] = num_feet + foot_of_cover[cover_of]
-        foot, row = np.nonzero(feet.T)
-        foot_lengths.append(np.bincount(foot, minlength=feet.shape[1]))
-        foot_rows.append(num_rows + row)
-        kept.append(rows)
-        row_bay_group.append(np.full(len(rows.at), bay_group, dtype=np.int64))
-        num_rows += len(rows.at)
-        num_feet += feet.shape[1]
+    for (_, here, rows), feet in zip(found, num_feet, strict=True):
+        pair_footprint[here] = feet + rows.foot_of
     group_of, first = _equal_groups(instance, pair_footprint)
     pairs = _pairs_of(instance.pair_ptr, first)
     return Problem(
@@ -131,91 +100,36 @@ def presolve(instance: Instance) -> Problem:
         pair_value_m=instance.pair_value_m[pairs],
         pair_bay_group=instance.pair_bay_group[pairs],
         pair_footprint=pair_footprint[pairs],
-        foot_ptr=np.concatenate(([0], np.cumsum(_joined(foot_lengths)))),
-        foot_rows=_joined(foot_rows),
-        row_bay_group=_joined(row_bay_group),
-        row_at=_joined([rows.at for rows in kept]),
-        row_capacity=_joined([rows.capacity for rows in kept]),
+        foot_ptr=np.concatenate(([0], np.cumsum(_joined([np.diff(rows.foot_ptr) for _, _, rows in found])))),
+        foot_rows=_joined([before + rows.foot_rows for (_, _, rows), before in zip(found, num_rows, strict=True)]),
+        row_bay_group=_joined([np.full(len(rows.minute), bay_group) for bay_group, _, rows in found]),
+        row_at=_joined([rows.minute for _, _, rows in found]),
+        row_capacity=_joined([rows.capacity for _, _, rows in found]),
         group_of=group_of,
     )
 
 
+def _rows_everywhere(instance: Instance, order: Ints) -> list[tuple[int, Ints, Rows]]:
+    """Bay groups that anybody asks for, with their pairs in rising order of covers, and their rows."""
+    bounds = np.searchsorted(instance.pair_bay_group[order], np.arange(instance.num_bay_groups + 1))
+    covers, counts = instance.pair_cover[order], instance.group_count[instance.pair_group()[order]]
+    edges = edges_of(instance)
+
+    def look(bay_group: int) -> tuple[int, Ints, Rows]:
+        here = slice(bounds[bay_group], bounds[bay_group + 1])
+        return bay_group, order[here], rows_of(instance, edges, bay_group, covers=covers[here], counts=counts[here])
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(look, np.flatnonzero(np.diff(bounds)).tolist()))
+
+
+def _ahead(counts: list[int]) -> list[int]:
+    """Sum of the counts before each."""
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)[:-1])).tolist() if counts else []
+
+
 def _joined(parts: list[Ints]) -> Ints:
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
-
-
-def _candidates(instance: Instance, bay_group: int, covers: Ints) -> _Rows:
-    """
-    Instants at which a row of a bay group can be tightest.
-
-    Between two edges (a stay begins or ends, the capacity changes) nothing changes. Such a cell can be tightest only
-    when it begins where somebody comes or bays go, and ends where somebody goes or bays come.
-    """
-    steps = slice(instance.capacity_ptr[bay_group], instance.capacity_ptr[bay_group + 1])
-    at, bays = instance.capacity_at[steps], instance.capacity_bays[steps]
-    change = np.diff(bays, prepend=0)
-    interval = _pairs_of(instance.cover_ptr, covers)
-    owner = np.repeat(np.arange(len(covers)), np.diff(instance.cover_ptr)[covers])
-    starts, ends = instance.cover_start[interval], instance.cover_end[interval]
-    tighter = np.unique(np.concatenate((starts, at[change < 0])))
-    looser = np.unique(np.concatenate((ends, at[change > 0])))
-    edges = np.unique(np.concatenate((tighter, looser)))
-    begins = np.isin(edges, tighter, assume_unique=True)
-    closes = np.concatenate((np.isin(edges, looser, assume_unique=True)[1:], [True]))
-    instants = edges[begins & closes]
-    # Which interval of each cover holds an instant: intervals of all covers on one line, one stretch of it a cover.
-    origin = int(edges[0]) if len(edges) else 0
-    stretch = int(edges[-1]) - origin + 2 if len(edges) else 1
-    line = owner * stretch + (starts - origin)
-    cover = np.arange(len(covers))[:, None]
-    members = np.zeros((len(covers), len(instants)), dtype=np.bool_)
-    for first in range(0, len(instants), INSTANTS_AT_ONCE):
-        now = instants[None, first : first + INSTANTS_AT_ONCE]
-        index = np.searchsorted(line, cover * stretch + (now - origin), side="right") - 1
-        found = np.maximum(index, 0)
-        members[:, first : first + INSTANTS_AT_ONCE] = (index >= 0) & (owner[found] == cover) & (now < ends[found])
-    step = np.searchsorted(at, instants, side="right") - 1
-    capacity = (
-        np.where(step >= 0, bays[np.maximum(step, 0)], 0) if len(bays) else np.zeros(len(instants), dtype=np.int64)
-    )
-    standing = members.any(axis=0)
-    return _Rows(at=instants[standing], capacity=capacity[standing], members=members.T[standing])
-
-
-def _distinct(rows: _Rows) -> _Rows:
-    """One row for all instants with the same covers: the tightest, the earliest of those."""
-    _, same = _distinct_columns(rows.members.T)
-    order = np.lexsort((rows.at, rows.capacity, same))
-    fresh = np.diff(same[order], prepend=-1) > 0
-    first = np.sort(order[fresh])
-    return _Rows(at=rows.at[first], capacity=rows.capacity[first], members=rows.members[first])
-
-
-def _distinct_columns(flags: Flags) -> tuple[Flags, Ints]:
-    """Distinct columns of a matrix of flags (N, M), and for each column the index of its like."""
-    packed = np.ascontiguousarray(np.packbits(flags, axis=0).T)
-    if not packed.size:
-        like = np.zeros(flags.shape[1], dtype=np.int64)
-        return flags[:, : min(1, flags.shape[1])], like
-    keys = packed.view(np.dtype((np.void, packed.shape[1]))).reshape(-1)
-    _, first, like = np.unique(keys, return_index=True, return_inverse=True)
-    return flags[:, first], like.reshape(-1).astype(np.int64)
-
-
-def _without_dominated(rows: _Rows, weight: NDArray[np.float64]) -> _Rows:
-    """Rows that can bind: not filled even by all who might stand there, or implied by another row, are left out."""
-    parts = range(0, len(rows.at), INSTANTS_AT_ONCE)
-    most = [rows.members[first : first + INSTANTS_AT_ONCE] @ weight for first in parts]  # in parts: each becomes floats
-    binding = np.concatenate([np.zeros(0), *most]) > rows.capacity
-    at, capacity, members = rows.at[binding], rows.capacity[binding], rows.members[binding]
-    if 1 < len(at) <= MOST_COMPARED_ROWS:
-        size = members.sum(axis=1)
-        common = members.astype(np.float32) @ members.T.astype(np.float32)
-        subset = (common == size[:, None]) & (capacity[:, None] >= capacity[None, :])
-        np.fill_diagonal(subset, val=False)  # rows are distinct, so no two are subsets of each other
-        alive = ~subset.any(axis=1)
-        at, capacity, members = at[alive], capacity[alive], members[alive]
-    return _Rows(at=at, capacity=capacity, members=members)
 
 
 def _pairs_of(pointers: Ints, lists: Ints) -> Ints:

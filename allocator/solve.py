@@ -15,27 +15,18 @@ from allocator.citywide import NEAR_LOSS_M, plan_citywide
 from allocator.clock import Clock
 from allocator.core import MOST_CORE_PAIRS, Core, losses_of, settle_prices
 from allocator.crew import Crew
-from allocator.descent import Prices, descend_prices
+from allocator.descent import FINEST_M, Prices, descend_prices
 from allocator.errors import EngineFailed, LocksConflict
 from allocator.flow import is_transport, solve_transport
 from allocator.instance import Instance, Ints
 from allocator.planning import refine
 from allocator.presolve import Problem, presolve
-from allocator.prices import SCALE, Floats, proven_bound
+from allocator.prices import SCALE, Floats, bound_of, foot_prices, proven_bound
 from allocator.rounding import Draft, draft_of, empty_draft, fill, re_solve, round_plan, serve_locked
+from allocator.smoothing import choose
 from allocator.ties import canonical
 from allocator.trees import on_instance
-from allocator.warm import (
-    CALM_M,
-    LOCAL_SHARE,
-    base_prices,
-    base_taken,
-    disturbed_bay_groups,
-    keep_households,
-    kept_draft,
-    local_prices,
-    unsettled_m,
-)
+from allocator.warm import WARM_SHARE, base_prices, base_taken, keep_households, kept_draft, mended_prices
 
 ENOUGH_M_PER_DEMAND = ((300_000, 0.05), (None, 0.15))
 """Below this certified gap plans of cities up to so many demands are not improved, unless the caller asks for less."""
@@ -51,13 +42,10 @@ MOST_WHOLE_PAIRS = 15_000
 """Problems with more pairs near their group's best are planned district by district."""
 MOST_ALONE_PAIRS = 60_000
 """Larger problems get their workers at once: they are ready when districts are."""
-LOCAL_TRIES = 2
-SETTLED_M = 0.5
-"""Prices from a base that would still leave or overfill bays worth more than this a demand are found from scratch."""
 MOST_BASE_GAP_M = 0.1
 """A base's own gap is good enough for a plan made from it, up to so much a demand: the base may have been cut short."""
-FAR_M_PER_DEMAND = 5.0
-"""A base's plan that is now farther than this from the bound is planned anew instead of improved."""
+EDIT_M = 0.015
+"""Of a large city so much more a demand than in the base is left, where an edit leaves it."""
 COLUMNS = 120_000
 """Work limit: columns of neighbourhoods where there is one district."""
 EXACT_COLUMNS = 1500
@@ -213,16 +201,17 @@ def _exact(instance: Instance, problem: Problem, held: Ints | None, run: _Run) -
 def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: float, crew: Crew, run: _Run) -> Solution:
     first = _first_draft(problem, start)
     value = problem.value_of(first.taken)
-    prices = _prices(problem, start.price, run.clock)
-    run.progress("prices", value, int(prices.bound_m))
     few = instance.num_demands <= MOST_EXACT_DEMANDS
+    base_gap_m = start.gap_m + (0 if few else EDIT_M * instance.num_demands)
+    base_gap_m = min(base_gap_m, MOST_BASE_GAP_M * instance.num_demands)
+    prices, local = _prices(problem, start, first, aim_m=base_gap_m, crew=crew, clock=run.clock)
+    run.progress("prices", value, int(prices.bound_m))
     most_pairs = FEW_CORE_PAIRS if few else MOST_CORE_PAIRS
     core = settle_prices(problem, prices, most_pairs=most_pairs, clock=run.clock)
     run.progress("core", value, core.bound_m)
     work = {"sweeps": prices.sweeps, "linear_programmes": core.rounds}
     spare = max(core.bound_m * gap / (1 + gap), _enough_m(instance.num_demands))
-    far = core.bound_m - value > FAR_M_PER_DEMAND * instance.num_demands
-    kept = None if start.held is None or far else first
+    kept = first if local else None
     nodes = _NO_NODES
     if instance.num_demands <= MOST_PROVEN_AT_ONCE and spare == 0:
         rounded = kept or round_plan(problem, price=core.lambda_m, amount=core.amount, clock=run.clock)
@@ -230,7 +219,7 @@ def _certified(instance: Instance, problem: Problem, start: _Start, *, gap: floa
         taken, nodes = _branched(problem, better.taken, core.price, run.clock, work)
         kept = draft_of(problem, taken)
     if not nodes:
-        aim = max(spare, min(start.gap_m, MOST_BASE_GAP_M * instance.num_demands))
+        aim = max(spare, 0.0 if start.held is None else base_gap_m)
         draft = _planned(problem, core, kept, spare_m=aim, crew=crew, run=run, work=work)
         draft = draft if problem.value_of(draft.taken) >= value else first
         if few:
@@ -258,25 +247,22 @@ def _settled(problem: Problem, taken: Ints, price: Ints, held: Ints | None, cloc
     return canonical(problem, taken, price / SCALE, clock=clock)
 
 
-def _prices(problem: Problem, start: Floats | None, clock: Clock) -> Prices:
+def _prices(
+    problem: Problem, start: _Start, first: Draft, *, aim_m: float, crew: Crew, clock: Clock
+) -> tuple[Prices, bool]:
     """
-    Find prices from scratch, or from those of a base.
+    Find prices, and tell whether those of a base only had to be mended here and there.
 
-    A base's prices are far off only where something was edited. There they are found anew first, so that the whole
-    city need not be warmed up again; where they are far off everywhere, or stay so, it is.
+    Where an edit is everywhere they are found all over, from those of the base, and so is the plan.
     """
-    if start is None:
-        return descend_prices(problem, clock=clock)
-    for _ in range(LOCAL_TRIES):
-        disturbed = disturbed_bay_groups(problem, start)
-        if len(disturbed) > LOCAL_SHARE * problem.num_bay_groups:
-            break
-        start = local_prices(problem, start, disturbed, clock=clock) if len(disturbed) else start
-        prices = descend_prices(problem, start=start, hottest_m=CALM_M, clock=clock)
-        if clock.is_over() or unsettled_m(problem, prices.lambda_m) <= SETTLED_M * problem.group_count.sum():
-            return prices
-        start = prices.lambda_m
-    return descend_prices(problem, clock=clock)
+    if start.price is not None:
+        mended = mended_prices(problem, start.price, first, left_alone_m=aim_m, clock=clock)
+        if mended is not None:
+            amount = choose(problem, foot_prices(problem, mended), temperature_m=FINEST_M).amount
+            return Prices(mended, bound_of(problem, mended), amount, 0, 0), True
+    crew.gather()
+    hottest_m = None if start.price is None else WARM_SHARE * float(problem.pair_value_m.max(initial=0))
+    return descend_prices(problem, start=start.price, hottest_m=hottest_m, clock=clock), False
 
 
 def _planned(

@@ -9,28 +9,25 @@ from scipy.sparse.csgraph import connected_components
 from allocator.base import Base
 from allocator.clock import Clock
 from allocator.core import losses_of
-from allocator.descent import FINEST_M, descend_prices
+from allocator.descent import descend_prices
 from allocator.districts import Atlas
 from allocator.engines import Programme, solve_whole
 from allocator.errors import EngineFailed
 from allocator.instance import Instance, Ints
 from allocator.planning import best_at, with_way_out
 from allocator.presolve import Problem
-from allocator.prices import Floats, foot_prices
+from allocator.prices import Floats, bound_of
 from allocator.programmes import part_of
-from allocator.rounding import Draft, empty_draft, fill, serve_locked
-from allocator.smoothing import choose
+from allocator.rounding import Draft, empty_draft, fill, lost_by_bay_group, serve_locked
 
-CALM_M = 5.0
-"""Temperature at which base prices are looked at: rows that they leave far from full or overfull are disturbed."""
-DISTURBED_SHARE = 0.5
-DISTURBED_CARS = 5.0
-"""A row is disturbed when so large a share of its bays, and so many cars, are too few or too many."""
-LOCAL_SHARE = 0.3
-"""Where more of a city than this is disturbed its prices are found all over, not district by district."""
 NEAR_LOSS_M = 40.0
-AROUND_PAIRS = 3000
-"""Near pairs around a disturbed bay group whose prices are found anew."""
+MENDED_PAIRS = 6000
+"""Near pairs around a bay group where a base's plan and prices lose, whose prices are found anew."""
+LOCAL_SHARE = 0.3
+"""Where more of a city than this loses its prices are found all over, not district by district."""
+MOST_PASSES = 2
+WARM_SHARE = 0.01
+"""First temperature of prices that are found all over from those of a base, as a share of the highest value."""
 MOST_CHANGE_COLUMNS = 3000
 CHANGE_NODES = 200
 
@@ -75,35 +72,32 @@ def kept_draft(problem: Problem, held: Ints, price: Floats) -> Draft:
     return draft
 
 
-def disturbed_bay_groups(problem: Problem, price: Floats) -> Ints:
-    """Bay groups where base prices are clearly wrong now: too many want to stand there, or priced bays stay empty."""
-    choice = choose(problem, foot_prices(problem, price), temperature_m=CALM_M)
-    missing = choice.load - problem.row_capacity
-    far = np.abs(missing) > np.maximum(DISTURBED_CARS, DISTURBED_SHARE * problem.row_capacity)
-    return np.unique(problem.row_bay_group[far & ((missing > 0) | (price > CALM_M))])
+def mended_prices(problem: Problem, price: Floats, draft: Draft, *, left_alone_m: float, clock: Clock) -> Floats | None:
+    """
+    Find prices of a base anew around the bay groups where its plan now loses, everything else at the prices it has.
 
-
-def unsettled_m(problem: Problem, price: Floats) -> float:
-    """Metres that prices ask for bays left empty or wanted by too many; next to nothing at the best prices."""
-    load = choose(problem, foot_prices(problem, price), temperature_m=FINEST_M).load
-    return float((price * np.abs(problem.row_capacity - load)).sum())
-
-
-def local_prices(problem: Problem, price: Floats, disturbed: Ints, *, clock: Clock) -> Floats:
-    """Find prices anew around disturbed bay groups, everything else at the prices it has."""
-    loss, _ = losses_of(problem, price)
-    everything = np.ones(problem.num_pairs, dtype=np.bool_)
-    atlas = Atlas(problem, near=loss <= NEAR_LOSS_M, kept=everything)
-    lost = np.zeros(len(atlas.weight))
-    lost[disturbed] = 1.0
-    found = price.copy()
-    for members in atlas.around(lost, most_weight=AROUND_PAIRS):
-        district = atlas.cut(members, free=problem.group_count, residual=problem.row_capacity)
-        outside = np.ones(len(atlas.weight), dtype=np.bool_)
-        outside[members] = False
-        wider, _ = with_way_out(district.problem, best_at(problem, found, outside)[district.groups])
-        found[district.rows] = descend_prices(wider, finest_m=CALM_M, clock=clock).lambda_m
-    return found
+    What lies between a plan and the bound of prices is lost at some bay group: an edit shows as such places. Everything
+    outside them that loses no more than `left_alone_m` together is left alone; None where the edit is everywhere.
+    """
+    price = price.copy()
+    for _ in range(MOST_PASSES):
+        loss, best = losses_of(problem, price)
+        lost = lost_by_bay_group(problem, draft, price, loss, best)
+        near = (loss <= NEAR_LOSS_M) | (draft.taken > 0)  # those who would all go to a new place have had another
+        atlas = Atlas(problem, near=near, kept=np.ones(problem.num_pairs, dtype=np.bool_))
+        parts = atlas.around(lost, most_weight=MENDED_PAIRS, left_alone=left_alone_m)
+        if sum(int(atlas.weight[members].sum()) for members in parts) > LOCAL_SHARE * atlas.weight.sum():
+            return None
+        before = bound_of(problem, price)
+        for members in parts:
+            district = atlas.cut(members, free=problem.group_count, residual=problem.row_capacity)
+            outside = np.ones(len(atlas.weight), dtype=np.bool_)
+            outside[members] = False
+            wider, _ = with_way_out(district.problem, best_at(problem, price, outside)[district.groups])
+            price[district.rows] = descend_prices(wider, clock=clock).lambda_m
+        if clock.is_over() or before - bound_of(problem, price) <= left_alone_m:
+            break
+    return price
 
 
 def keep_households(problem: Problem, draft: Draft, held: Ints, *, clock: Clock) -> Draft:

@@ -90,6 +90,7 @@ def solved(compiled: Compiled, solving: Callable[[Instance, Hear], Solution]) ->
         "served": int(solution.taken.sum()),
         "work": solution.work,
         "first_s": trace[0][0],
+        "trace": [(seconds, (bound_m - value_m) / max(1, demands)) for seconds, value_m, bound_m in trace],
         "steps": [step_at(trace, level, demands=demands) for level in LEVELS_M],
         "plan_sha256": hashlib.sha256(solution.taken.tobytes()).hexdigest(),
         "faults": faults_of_solution(compiled.instance, solution),

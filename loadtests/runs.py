@@ -15,6 +15,7 @@ from loadtests.processes import JobEnd, run_job
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
+Moment = tuple[float, float]
 
 TARGETS_M = ((10_000, 0.05), (100_000, 0.15))
 """Certified gap in metres per demand that is asked of cases of up to so many demands; `LARGEST_TARGET_M` beyond."""
@@ -169,7 +170,7 @@ def _edits(case: Case, names: Sequence[str], *, plan: Path, say: Say) -> Json:
         job = {"kind": "edit", "case": case.as_json(), "edit": name, "plan": str(plan)}
         answer = _answer(_checked(case, name, run_job(job)))
         cold, warm = answer["cold"], answer["warm"]
-        level = same_level(cold["steps"], warm["steps"])
+        level = same_level(cold["trace"], warm["trace"])
         kept = ("seconds", "first_s", "value_m", "bound_m", "status", "gap_m", "served", "work")
         answers[name] = {
             "gap_m": level[0],
@@ -182,17 +183,12 @@ def _edits(case: Case, names: Sequence[str], *, plan: Path, say: Say) -> Json:
     return answers
 
 
-def same_level(cold: Sequence[Json], warm: Sequence[Json]) -> tuple[float, float, float]:
+def same_level(cold: Sequence[Moment], warm: Sequence[Moment]) -> tuple[float, float, float]:
     """
     Smallest gap that both solves reached, and the seconds each took to it.
 
-    Raises
-    ------
-    BenchFailed
-        When there is none.
+    Each solve is its moments, (seconds, gap in metres per demand), in the order of time.
     """
-    both = [(a["gap_m"], a["seconds"], b["seconds"]) for a, b in zip(cold, warm, strict=True)]
-    reached = [level for level in both if level[1] is not None and level[2] is not None]
-    if not reached:
-        raise BenchFailed("no gap that both the cold and the warm solve reached")
-    return min(reached)
+    level = max(min(gap for _, gap in cold), min(gap for _, gap in warm))
+    first, second = (next(seconds for seconds, gap in moments if gap <= level) for moments in (cold, warm))
+    return level, first, second

@@ -129,7 +129,7 @@ def edit_table(records: Sequence[Json]) -> Rows:
     for (name, demands), runs in by_kind(records).items():
         for edit in runs[0].get("edits", {}):
             answers = [run["edits"][edit] for run in runs]
-            figures = [("gap_m", "{:g}"), ("cold_s", "{:,.2f}"), ("warm_s", "{:,.2f}"), ("ratio", "{:.3f}")]
+            figures = [("gap_m", "{:.3f}"), ("cold_s", "{:,.2f}"), ("warm_s", "{:,.2f}"), ("ratio", "{:.3f}")]
             cells = [written(middle(answers, key), form) for key, form in figures]
             rows.append([name, f"{demands:,}", edit, *cells, written(middle(answers, "warm", "first_s"), "{:,.2f}")])
     return rows

@@ -80,6 +80,7 @@ def test_the_number_of_workers_does_not_change_the_plan(problem: Problem, prices
 def test_a_worker_that_dies_is_replaced_and_the_plan_is_the_same(problem: Problem, prices: Prices) -> None:
     alone, _ = planned(problem, prices, Crew(1))
     with Crew(2) as crew:
+        crew.gather()
         killed = crew.processes[0]
         os.kill(killed, signal.SIGKILL)
         draft, _ = planned(problem, prices, crew)
@@ -140,6 +141,7 @@ def test_a_stopped_clock_ends_the_work_and_keeps_a_plan(problem: Problem, prices
 
 def test_a_crew_leaves_no_process_behind() -> None:
     with Crew(2) as crew:
+        crew.gather()
         started = crew.processes
     for process in started:
         with pytest.raises(ProcessLookupError):

@@ -36,6 +36,17 @@ def test_times_that_all_cars_together_cannot_fill_are_dropped() -> None:
     assert rows_of([[(0, 9)], [(5, 12)]], [(0, 3)]) == [(5, 3)]
 
 
+def test_a_hundred_arrivals_are_one_row_once_all_have_come() -> None:
+    assert rows_of([[(minute, 1000 + minute)] for minute in range(130)], [(0, 1)]) == [(129, 1)]
+
+
+def test_a_hundred_nights_apart_are_a_hundred_rows() -> None:
+    nights = [[(10 * night, 10 * night + 9)] for night in range(130)]
+    assert rows_of([*nights, [interval for [interval] in nights]], [(0, 1)]) == [
+        (10 * night, 1) for night in range(130)
+    ]
+
+
 def test_groups_with_the_same_choices_are_one() -> None:
     asks = [Ask({0: (0, 50)}), Ask({0: (0, 49)}), Ask({0: (0, 50)}, count=3), Ask({0: (0, 50)}, must_serve=True)]
     problem = presolve(one_night(asks, bays=[2]))

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from allocator import solve as solve_module
+from allocator import warm as warm_module
 from allocator.base import Base
+from allocator.clock import Clock
+from allocator.descent import descend_prices
 from allocator.instance import Instance
 from allocator.presolve import presolve
+from allocator.prices import bound_of
 from allocator.solve import Solution, solve
-from allocator.warm import base_prices
+from allocator.warm import base_prices, base_taken, kept_draft, mended_prices
 from tests.allocator.building import Ask, build, one_night, replaced
 from tests.allocator.cities import city
 from tests.allocator.verdicts import verdict
@@ -56,6 +60,30 @@ def test_prices_that_are_off_all_over_are_found_from_scratch(town: Instance, mon
     edited = replaced(town, pair_value_m=town.pair_value_m * (1 + np.arange(town.num_pairs) % 3))
     cold, warm = solve(edited), solve(edited, base=base)
     assert warm.bound_m <= cold.bound_m + 0.5 * town.num_demands
+
+
+def test_after_a_bay_group_closes_prices_are_mended_around_it_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_module, "MENDED_PAIRS", 800)
+    instance = city(demands=3000, bay_groups=200, seed=3)
+    solution = solve(instance)
+    base, left_alone_m = base_from(solution), 1.5 * (solution.bound_m - solution.value_m)
+    edited = without_bays(instance, 77)
+    problem = presolve(edited)
+    before = base_prices(problem, base)
+    draft = kept_draft(problem, base_taken(edited, problem, base), before)
+    mended = mended_prices(problem, before, draft, left_alone_m=left_alone_m, clock=Clock())
+    assert mended is not None
+    assert 0 < (mended != before).mean() < 0.4
+    assert bound_of(problem, mended) < bound_of(problem, before)
+    assert bound_of(problem, mended) <= descend_prices(problem).bound_m + 0.02 * 3000
+
+
+def test_an_edit_that_is_everywhere_is_not_mended_place_by_place(town: Instance) -> None:
+    edited = replaced(town, pair_value_m=town.pair_value_m * (1 + np.arange(town.num_pairs) % 3))
+    problem, base = presolve(edited), base_from(solve(town))
+    price = base_prices(problem, base)
+    draft = kept_draft(problem, base_taken(edited, problem, base), price)
+    assert mended_prices(problem, price, draft, left_alone_m=0.0, clock=Clock()) is None
 
 
 @pytest.mark.parametrize("closed", [0, 13, 39])

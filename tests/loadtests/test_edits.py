@@ -13,7 +13,6 @@ from loadtests.cases import compile_case
 from loadtests.certificates import hash_of
 from loadtests.cities import REGIMES, city_of, make_city
 from loadtests.edits import EDITS, GLOBAL, LOCAL
-from loadtests.errors import BenchFailed
 from loadtests.runs import same_level
 
 
@@ -58,9 +57,8 @@ def test_every_edit_of_a_tiny_city_can_be_compiled(regime: str) -> None:
 
 
 def test_times_are_compared_at_the_smallest_gap_that_both_reached() -> None:
-    def steps(*seconds: float | None) -> list[dict[str, float | None]]:
-        return [{"gap_m": gap, "seconds": second} for gap, second in zip((1.0, 0.1, 0.0), seconds, strict=True)]
-
-    assert same_level(steps(1, 4, None), steps(0.1, 0.5, 2)) == (0.1, 4, 0.5)
-    with pytest.raises(BenchFailed, match="no gap that both"):
-        same_level(steps(None, None, None), steps(0.1, 0.5, 2))
+    cold = [(1.0, 0.9), (4.0, 0.1), (9.0, 0.02)]
+    warm = [(0.5, 0.3), (0.7, 0.05), (3.0, 0.05)]
+    assert same_level(cold, warm) == (0.05, 9.0, 0.7)
+    assert same_level(warm, cold) == (0.05, 0.7, 9.0)
+    assert same_level([(2.0, 0.0)], [(1.0, 0.0)]) == (0.0, 2.0, 1.0)
