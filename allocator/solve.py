@@ -243,7 +243,7 @@ def _enough_m(demands: int) -> float:
 def _settled(problem: Problem, taken: Ints, price: Ints, held: Ints | None, clock: Clock) -> Ints:
     """Break ties: for the households of the base, where there is one, else in the order of groups."""
     if held is not None:
-        return keep_households(problem, draft_of(problem, taken), held, clock=clock).taken
+        return keep_households(problem, draft_of(problem, taken), held, price=price, clock=clock).taken
     return canonical(problem, taken, price / SCALE, clock=clock)
 
 

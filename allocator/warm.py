@@ -16,7 +16,7 @@ from allocator.errors import EngineFailed
 from allocator.instance import Instance, Ints
 from allocator.planning import best_at, with_way_out
 from allocator.presolve import Problem
-from allocator.prices import Floats, bound_of
+from allocator.prices import SCALE, Floats, bound_of, proven_bound
 from allocator.programmes import part_of
 from allocator.rounding import Draft, empty_draft, fill, lost_by_bay_group, serve_locked
 
@@ -100,24 +100,32 @@ def mended_prices(problem: Problem, price: Floats, draft: Draft, *, left_alone_m
     return price
 
 
-def keep_households(problem: Problem, draft: Draft, held: Ints, *, clock: Clock) -> Draft:
+def keep_households(problem: Problem, draft: Draft, held: Ints, *, price: Ints, clock: Clock) -> Draft:
     """
-    Among plans of the same value over the same places, take one that leaves most demands where the base had them.
+    Among plans of the same value, take one that leaves most demands where the base had them.
 
-    Only what differs from the base is looked at: the places that either plan uses there, part by part where the parts
-    share neither group nor row.
+    No plan of the same value uses a pair that loses more than lies between value and bound. Where the others are few
+    all such plans are looked at; else only what differs from the base: the places that either plan uses there. Both
+    part by part where the parts share neither group nor row.
 
     Parameters
     ----------
     held
         (J,) demands of the base at each pair.
+    price
+        (R,) whole prices, 1/SCALE metre.
     """
-    differs = np.flatnonzero(draft.taken != held)
-    if not len(differs):
+    differs = draft.taken != held
+    if not differs.any():
         return draft
+    loss, _ = losses_of(problem, price / SCALE)
+    usable = loss <= proven_bound(problem, price) - problem.value_of(draft.taken) + 1
+    looked_at = usable | (draft.taken > 0)
+    if int(looked_at.sum()) > MOST_CHANGE_COLUMNS:
+        looked_at = differs
     draft = Draft(draft.taken.copy(), draft.residual.copy(), draft.free.copy())
-    for pairs in _parts(problem, differs):
-        if len(pairs) <= MOST_CHANGE_COLUMNS and not clock.is_over():
+    for pairs in _parts(problem, np.flatnonzero(looked_at)):
+        if differs[pairs].any() and len(pairs) <= MOST_CHANGE_COLUMNS and not clock.is_over():
             _keep(problem, draft, held, pairs, clock)
     return draft
 

@@ -7,16 +7,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from allocator.base import Base
+from allocator.instance import Instance
+from allocator.presolve import presolve
+from allocator.solve import solve
 from api.errors import NoPlan
 from api.neighbourhoods.model import Neighbourhood
 from api.planning.allocate import allocate
 from api.planning.bay_gains import with_bays
+from tests.allocator.brute_force import best_value
+from tests.allocator.building import replaced, with_one_more_bay
 from tests.api.bases import solved_base
 from tests.properties.by_the_minute import ByTheMinute
 from tests.properties.crowds import crowded
+from tests.properties.instances import crowded_instances
 
 SOME = settings(
     max_examples=60,
@@ -110,3 +117,18 @@ def test_a_warm_plan_is_as_good_as_trying_everything_finds(drawn: Neighbourhood,
     assert note["changed"] == note["moved"] + note["newly_served"] + note["no_longer_served"]
     if edited is drawn:
         assert note["changed"] == 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(crowded_instances(most_demands=6), st.integers(0, 2))
+def test_of_all_best_plans_the_warm_one_changes_fewest_households(instance: Instance, more: int) -> None:
+    assume(more < instance.num_bay_groups)
+    assume(presolve(instance).group_count.max(initial=0) == 1)  # who is who within a group is for the draw
+    before = solve(with_one_more_bay(instance, more))
+    base = Base(before.price_bay_group, before.price_at, before.price, before.scale, before.taken)
+    warm = solve(instance, base=base)
+    # A stayer is worth a thousandth of a metre: too little to give up a metre of value for.
+    weighted = replaced(instance, pair_value_m=1000 * instance.pair_value_m + before.taken)
+    most = best_value(weighted)
+    assert most is not None
+    assert (warm.value_m, int(warm.taken @ before.taken)) == divmod(most, 1000)
