@@ -24,6 +24,8 @@ CHUNKS = 8
 """Groups are summed in so many stretches whatever the number of threads, so that sums are always the same."""
 CERTAIN = 1e-7
 """Groups whose choice is surer than this have no covariance worth counting."""
+NEVER = -40.0
+"""A pair so many temperatures worse than the best is never chosen: less than a rounding error of the best's share."""
 MOST_BLOCK_ROWS = 96
 """Rows of a bay group beyond so many are conditioned in several blocks."""
 
@@ -79,7 +81,8 @@ def _choose_chunk(  # noqa: PLR0913, PLR0917  (compiled: plain arrays by positio
             top = max(top, value[pair] - foot_price[foot[pair]])
         weight = 0.0 if must_serve[group] else np.exp(-top / temperature)
         for pair in range(begin, end):
-            amount[pair] = np.exp((value[pair] - foot_price[foot[pair]] - top) / temperature)
+            worse = (value[pair] - foot_price[foot[pair]] - top) / temperature
+            amount[pair] = np.exp(worse) if worse > NEVER else 0.0
             weight += amount[pair]
         for pair in range(begin, end):
             amount[pair] *= count[group] / weight
@@ -216,9 +219,15 @@ class Blocks:
 
     def factorise(self, problem: Problem, undecided: Undecided, diagonal: Floats) -> None:
         """Take the blocks of the covariance with `diagonal` (R,) added."""
+        count = np.repeat(undecided.count, np.diff(undecided.ptr))
+        variance = np.bincount(
+            undecided.foot,
+            weights=undecided.amount * (1.0 - undecided.amount / count),
+            minlength=len(problem.foot_ptr) - 1,
+        ).astype(np.float64)
         self._entries[:] = 0.0
-        _gather_blocks(undecided.ptr, undecided.count, undecided.amount, undecided.foot, problem.foot_ptr,
-                       problem.foot_rows, self._begin, self._offset, self._block_of, self._entries)  # fmt: skip
+        _gather_blocks(variance, problem.foot_ptr, problem.foot_rows, self._begin, self._offset, self._block_of,
+                       self._entries)  # fmt: skip
         self._entries[self._diagonal] += diagonal
         _factorise(self._begin, self._offset, self._entries)
 
@@ -231,28 +240,19 @@ class Blocks:
 
 @numba.njit(cache=True)
 def _gather_blocks(  # noqa: PLR0917  (compiled: plain arrays by position)
-    ptr: Ints,
-    count: Floats,
-    amount: Floats,
-    foot: Ints,
-    foot_ptr: Ints,
-    foot_rows: Ints,
-    begin: Ints,
-    offset: Ints,
-    block_of: Ints,
-    entries: Floats,
+    variance: Floats, foot_ptr: Ints, foot_rows: Ints, begin: Ints, offset: Ints, block_of: Ints, entries: Floats
 ) -> None:
-    for group in range(len(ptr) - 1):
-        for pair in range(ptr[group], ptr[group + 1]):
-            variance = amount[pair] * (1.0 - amount[pair] / count[group])
-            for one in range(foot_ptr[foot[pair]], foot_ptr[foot[pair] + 1]):
-                row = foot_rows[one]
-                block = block_of[row]
-                size = begin[block + 1] - begin[block]
-                line = offset[block] + (row - begin[block]) * size - begin[block]
-                for other in range(foot_ptr[foot[pair]], foot_ptr[foot[pair] + 1]):
-                    if block_of[foot_rows[other]] == block:
-                        entries[line + foot_rows[other]] += variance
+    for foot in range(len(variance)):
+        if variance[foot] == 0.0:
+            continue
+        for one in range(foot_ptr[foot], foot_ptr[foot + 1]):
+            row = foot_rows[one]
+            block = block_of[row]
+            size = begin[block + 1] - begin[block]
+            line = offset[block] + (row - begin[block]) * size - begin[block]
+            for other in range(foot_ptr[foot], foot_ptr[foot + 1]):
+                if block_of[foot_rows[other]] == block:
+                    entries[line + foot_rows[other]] += variance[foot]
 
 
 @numba.njit(cache=True)
