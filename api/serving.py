@@ -6,17 +6,22 @@ import contextlib
 import errno
 import signal
 import socket
+from functools import partial
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import Engine
+from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
-from api.db.connection import open_database
+from api.db.connection import make_engine, open_database
 from api.errors import ApiError
 from api.settings import Settings
 
 _PORTS_TRIED = 20
+_WORKER_STARTS_WITHIN_S = 30
+"""A worker says nothing while it imports the service, on a busy machine for long; who is silent longer is replaced."""
 
 
 class NoPort(ApiError):
@@ -31,7 +36,7 @@ def serve(settings: Settings) -> None:
 
 def serve_on(settings: Settings, engine: Engine) -> None:
     """
-    Serve on a database that is open; say where.
+    Serve on a database that is open, with one process or as many as the settings say; say where.
 
     Raises
     ------
@@ -43,6 +48,9 @@ def serve_on(settings: Settings, engine: Engine) -> None:
         port = door.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         typer.echo(f"Baytide: http://{shown}:{port}/ (Ctrl-C ends it)")
+        if settings.workers > 1:
+            _run_workers(settings, engine, door)
+            return
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         # When it has shut down, uvicorn hands on the key press or the signal that asked for it. The default of that
         # signal would end the process there and then, and leave the private database running.
@@ -52,6 +60,26 @@ def serve_on(settings: Settings, engine: Engine) -> None:
                 server.run(sockets=[door])
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def _run_workers(settings: Settings, engine: Engine, door: socket.socket) -> None:
+    """Serve with several processes on one port; one that dies is replaced, and all end with this one."""
+    address = engine.url.render_as_string(hide_password=False)
+    app = partial(_worker_app, settings.model_copy(update={"database_url": address}))
+    config = uvicorn.Config(
+        app,
+        factory=True,
+        workers=settings.workers,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=_WORKER_STARTS_WITHIN_S,
+    )
+    Multiprocess(config, sockets=[door]).run()
+
+
+def _worker_app(settings: Settings) -> FastAPI:
+    """Build the app of one of several processes, on a database that the first of them has opened and migrated."""
+    return create_app(settings, make_engine(settings.database_url or ""))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -65,7 +93,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in range(port, min(port + _PORTS_TRIED, 65_536)):
-        door = socket.socket(family)
+        # The protocol is said: asyncio sends without delay (TCP_NODELAY) only on connections that say theirs, and every
+        # answer would otherwise wait 40 ms for the other side's acknowledgement of its head.
+        door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             door.bind((host, candidate))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,3 +28,11 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", validation_alias="BAYTIDE_HOST")
     """Only this machine, unless somebody decides otherwise: the page of this version is the planner's."""
     port: int = Field(default=8080, ge=0, le=65535, validation_alias="BAYTIDE_PORT")
+    workers: int = Field(default=1, ge=1, le=64, validation_alias="BAYTIDE_WORKERS")
+    """Processes that serve."""
+    requests_per_s: float = Field(
+        default=20.0, ge=0, le=1_000_000, allow_inf_nan=False, validation_alias="BAYTIDE_REQUESTS_PER_S"
+    )
+    """Of one token, login session or gate in the long run, in each process; addresses as `rate_limits` says. 0: any."""
+    secret: SecretStr | None = Field(default=None, min_length=32, validation_alias="BAYTIDE_SECRET")
+    """What the service's keys are made from, the same for all its machines; without one, a file of the data folder."""

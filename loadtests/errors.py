@@ -13,3 +13,7 @@ class BadCity(BenchError):
 
 class BenchFailed(BenchError):
     """A plan does not hold, or a run ended without one: what was measured is worth nothing."""
+
+
+class LoadFailed(BenchError):
+    """A load test cannot go on: a program is missing, a process died, or the database does not wait for its disk."""

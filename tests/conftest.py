@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,15 @@ from sqlalchemy import Engine, text
 from api.db.cluster import PrivateCluster
 from api.db.connection import check_database, make_engine
 from api.db.migrating import migrate
+from api.db.schema import metadata
 
 _TEMPLATE = "template_migrated"
+
+
+def pytest_configure() -> None:
+    """Hear the interrupt key even where whoever started the tests, as a shell does in the background, ignores it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +67,12 @@ def worker_engine(cluster: PrivateCluster, worker_id: str) -> Iterator[Engine]:
 @pytest.fixture
 def engine(worker_engine: Engine) -> Engine:
     """Give this worker's database, empty."""
-    with worker_engine.begin() as connection:
-        connection.execute(text("TRUNCATE neighbourhoods CASCADE"))
+    empty_database(worker_engine)
     return worker_engine
+
+
+def empty_database(engine: Engine) -> None:
+    """Delete all rows unchecked, in no order: a twentieth of the time that truncating so many tables takes."""
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("; ".join(f"DELETE FROM {table}" for table in metadata.tables)))

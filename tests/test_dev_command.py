@@ -131,6 +131,31 @@ def test_an_unknown_command_is_refused_with_the_list_of_commands() -> None:
     assert "\n  test " in answer.stderr
 
 
+def test_a_machine_with_wrk_installs_nothing_for_the_load_test() -> None:
+    answer = run_in_bash("wrk() { :; }; install_system_packages() { echo installing; }; set_up_wrk")
+    assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def test_the_load_test_fetches_wrk_only_where_it_is_missing(tmp_path: Path) -> None:
+    script = """
+        logs=$1 there=
+        command() { [[ $1 == -v && $2 == wrk ]] && { [[ $there ]]; return; }; builtin command "$@"; }
+        become_root_if_needed() { echo "asked for root: $1"; }
+        step() { echo "$1"; there=yes; }
+        apt-get() { :; }
+        set_up_wrk
+    """
+    answer = run_in_bash(script, str(tmp_path))
+    assert (answer.returncode, answer.stdout) == (0, "asked for root: wrk\nsystem package: wrk\n"), answer.stderr
+
+
+def test_without_apt_a_missing_wrk_is_named_with_what_to_do() -> None:
+    answer = run_in_bash("command() { return 1; }; set_up_wrk")
+    assert answer.returncode == 1
+    assert "missing: wrk" in answer.stderr
+    assert "Install it" in answer.stderr
+
+
 def test_dev_and_the_continuous_integration_script_can_be_run() -> None:
     for script in (DEV, DEV.parent / ".ci/run"):
         assert os.access(script, os.X_OK)

@@ -185,7 +185,7 @@ def commands_in_documents() -> set[str]:
 def test_every_dev_command_in_the_documents_exists() -> None:
     told = subprocess.run([ROOT / "dev", "help"], capture_output=True, encoding="utf-8", check=True).stdout
     offered = set(re.findall(r"^ {2}([a-z]+) ", told, re.MULTILINE))
-    assert {"setup", "demo", "test", "check", "lock", "bench", "help"} == offered
+    assert {"setup", "demo", "test", "check", "lock", "bench", "load", "help"} == offered
     assert {"demo", "test"} <= commands_in_documents() <= offered
 
 

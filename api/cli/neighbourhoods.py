@@ -81,7 +81,14 @@ def import_(
             _require_plan_holds(folder, plan, step)
         step("import", "storing")
         with open_database(Settings()) as engine:
-            report = import_folder(engine, neighbourhood, folder, plan=plan, replace=replace)
+            report = import_folder(
+                engine,
+                neighbourhood,
+                folder,
+                plan=plan,
+                replace=replace,
+                progress=lambda done, total: step("walk", f"facilities {done:,} of {total:,}"),
+            )
     if as_json:
         print_json(asdict(report))
     else:

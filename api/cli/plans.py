@@ -59,15 +59,20 @@ def allocate(
             help="Also draw use by hour, walking distances and unmet demand (.png, .svg or .pdf).", show_default=False
         ),
     ] = None,
+    note: Annotated[
+        Path | None,
+        typer.Option(help="Keep the newest step in this file, as JSON, for whoever waits.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Give bays to demands: a plan of the most value, with a certificate."""
     from api.planning.allocate import allocate_folder
     from api.planning.writing import require_file_place
 
-    if plots is not None:
-        require_file_place(plots)
-    with progress() as step:
+    for place in (plots, note):
+        if place is not None:
+            require_file_place(place)
+    with progress(note) as step:
         done = allocate_folder(folder, out=out, seed=seed, time_limit_s=time_limit, gap=gap, base=base, progress=step)
         if plots is not None:
             from api.pages.plots import draw_plots

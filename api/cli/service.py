@@ -1,4 +1,4 @@
-"""Commands that run the service: serve, demo."""
+"""Commands that run the service: serve, worker, demo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="Port; the next free one when it is taken.", show_default="8080"),
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that serve.", show_default="1")] = None,
 ) -> None:
     """Serve the API and the page."""
     from api.serving import serve as run
     from api.settings import Settings
 
-    chosen = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    chosen = {key: value for key, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     run(Settings(**chosen))  # type: ignore[arg-type]  # names and types are those of the settings
 
 
@@ -41,3 +42,14 @@ def demo(
     from api.settings import Settings
 
     run_demo(Settings(port=port) if port is not None else Settings(), serve=serve)
+
+
+@commands.command()
+def worker() -> None:
+    """Do what nobody waits for: end holds that ran out, sell the next night, remind, compute runs, forget."""
+    from api.cli.console import log_events
+    from api.jobs.worker import run_worker
+    from api.settings import Settings
+
+    log_events()
+    run_worker(Settings())

@@ -215,6 +215,7 @@ class PrivateCluster:
             "max_connections": "60",
             "log_timezone": "UTC",
             "timezone": "UTC",
+            "log_error_verbosity": "terse",  # the detail of an error is the row that broke a rule: somebody's
         }
         waits = "on" if self.durable else "off"
         settings |= {"fsync": waits, "full_page_writes": waits, "synchronous_commit": waits}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from psycopg import Error
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.db.binaries import OLDEST_MAJOR
 from api.db.cluster import PrivateCluster
@@ -18,6 +23,15 @@ _NO_ADDRESS = (
     "DATABASE_URL is not an address of a PostgreSQL database: write postgresql://user:password@host:5432/name."
 )
 EXTENSIONS = ("postgis", "btree_gist")
+CONNECTIONS, QUICK_CONNECTIONS = 12, 4
+"""Of one process at most, for threads and for asynchronous code; PostgreSQL's usual hundred suffice for six."""
+LOG_INS = 4
+"""Of the first for log-ins."""
+LONGEST_WAIT_S = 20.0
+"""For a connection: whoever waits longer is told to come back."""
+_USED = "last_used_s"
+_TRUSTED_S = 5.0
+"""A connection that was used so lately is taken to be alive; asking each time is a round trip more."""
 
 
 @contextmanager
@@ -60,7 +74,76 @@ def make_engine(url: str) -> Engine:
         raise DatabaseUnavailable(_NO_ADDRESS) from error
     if address.drivername != "postgresql+psycopg":
         raise DatabaseUnavailable(_NO_ADDRESS)
-    return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    # Values of a statement that failed stay out of its error, and so out of the log: they may be somebody's.
+    engine = create_engine(
+        address, pool_size=CONNECTIONS, max_overflow=0, hide_parameters=True, connect_args={"connect_timeout": 10}
+    )
+    event.listen(engine, "connect", _as_we_ask)
+    event.listen(engine, "checkout", _require_alive)
+    event.listen(engine, "checkin", _note_use)
+    return engine
+
+
+def make_quick_engine(engine: Engine) -> AsyncEngine:
+    """
+    Make another engine on the same database, for asynchronous code whose statements are each a transaction.
+
+    It works as the service's role from the first to the last: without a secret shown, identity is invisible.
+    """
+    quick = create_async_engine(
+        engine.url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=QUICK_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=LONGEST_WAIT_S,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 10},
+    )
+    for what, does in (
+        ("connect", _as_we_ask),
+        ("connect", _as_service),
+        ("checkout", _require_alive),
+        ("checkin", _note_use),
+    ):
+        event.listen(quick.sync_engine, what, does)
+    return quick
+
+
+def _as_service(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET role = baytide_service")
+    # What is asked here is found by ids through indexes. Looking for a better plan each time takes longer than asking,
+    # and a plan made while a table was empty would go on reading all of it.
+    cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.execute("SET enable_seqscan = off")
+    cursor.execute("SET lock_timeout = '5s'")  # these connections are few: nobody waits on one for long
+    cursor.close()
+
+
+def _require_alive(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Let the pool replace a connection that has lain idle and died meanwhile."""
+    used_s = record.info.get(_USED)
+    if used_s is None or time.monotonic() - used_s < _TRUSTED_S:
+        return
+    try:
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]  # psycopg's cursors are contexts
+            cursor.execute("SELECT")
+        connection.rollback()
+    except Error as error:
+        raise DisconnectionError from error
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _as_we_ask(connection: DBAPIConnection, _record: object) -> None:
+    """Set what holds for every query of ours, whatever the server's own settings."""
+    cursor = connection.cursor()
+    cursor.execute("SET jit = off")  # ours take milliseconds, and compiling what looks costly takes thirty
+    cursor.execute("SET timezone = 'UTC'")
+    cursor.close()
+    connection.commit()
 
 
 def check_database(engine: Engine) -> None:
@@ -77,6 +160,7 @@ def check_database(engine: Engine) -> None:
             version = connection.scalar(text("SELECT current_setting('server_version_num')::int"))
             refuse_old_server(version or 0)
             refuse_without_extensions(connection)
+            refuse_without_role(connection)
     except OperationalError as error:
         where = f"{engine.url.host or engine.url.query.get('host', 'the local socket')}:{engine.url.port or 5432}"
         said = str(error.orig).strip().splitlines()
@@ -117,6 +201,19 @@ def refuse_without_extensions(connection: Connection) -> None:
                 f"the database has no extension {name} and this role may not make it: "
                 f"let an administrator run CREATE EXTENSION {name} in it."
             ) from error
+
+
+def refuse_without_role(connection: Connection) -> None:
+    """Raise when the role the service works as is missing and our role may not make it."""
+    may = text(
+        "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'baytide_service') OR rolsuper OR rolcreaterole"
+        " FROM pg_roles WHERE rolname = current_user"
+    )
+    if not connection.scalar(may):
+        raise DatabaseUnavailable(
+            "the database server has no role baytide_service and this role may not make it: let an administrator run "
+            "CREATE ROLE baytide_service NOLOGIN; GRANT baytide_service TO this role."
+        )
 
 
 def _has_extension(connection: Connection, name: str) -> bool:

@@ -129,7 +129,20 @@ facilities = Table(
     CheckConstraint("buffer_bays >= 0", name="buffer_bays"),
     CheckConstraint("monthly_price_cents >= 0", name="monthly_price_cents"),
     CheckConstraint("max_height_m >= 0", name="max_height_m"),
+    # Nobody's where a planner imported it.
+    Column("owner_id", BigInteger, ForeignKey("owners.id"), index=True),
+    Column("status", Text, nullable=False, server_default=text("'published'")),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("night_price_cents", BigInteger),
+    # Days between the word that capacity is taken back and the first night it is missing.
+    Column("notice_days", Integer, nullable=False, server_default=text("7")),
+    # Openings are complete up to here; nothing is sold beyond.
+    Column("materialised_until", DateTime(timezone=True)),
     CheckConstraint("(no_movement_from_min IS NULL) = (no_movement_to_min IS NULL)", name="no_movement"),
+    CheckConstraint("status IN ('draft', 'submitted', 'verified', 'published', 'withdrawn')", name="status"),
+    CheckConstraint("version > 0", name="version"),
+    CheckConstraint("night_price_cents >= 0", name="night_price_cents"),
+    CheckConstraint("notice_days BETWEEN 0 AND 366", name="notice_days"),
     Index(None, "geometry", postgresql_using="gist"),
 )
 
@@ -187,6 +200,8 @@ bays = Table(
     _id(),
     _owner("bay_group_id", "bay_groups"),
     Column("number", Integer, nullable=False),
+    # Where it is drawn or was laid along a kerb; bays that were only counted have no place.
+    Column("geometry", Geometry("GEOMETRY", srid=4326, spatial_index=False)),
     UniqueConstraint("bay_group_id", "number"),
     CheckConstraint("number > 0", name="number"),
 )

@@ -83,7 +83,9 @@ def availability(
     intervals: dict[str, list[Interval]] = {}
     for group, open_hours in zip(facility.bay_groups, hours, strict=True):
         taken = _taken([stay for stay in stays if stay.bay_group == group.id], kinds, place)
-        intervals[group.id] = _intervals(_closed(open_hours.capacity, facility), taken, first, last, place.zone)
+        intervals[group.id] = _intervals(
+            without_closures(open_hours.capacity, facility), taken, first, last, place.zone
+        )
     seen = slice(max(0, day_number(start.date()) - kinds.first), day_number(end.date()) - kinds.first + 1)
     return intervals, bool(kinds.provisional[seen].any())
 
@@ -139,7 +141,7 @@ def _taken(stays: Iterable[PlannedStay], kinds: DayKinds, place: Place) -> Steps
     return Steps(at=at, bays=np.cumsum(change))
 
 
-def _closed(capacity: Steps, facility: Facility) -> Steps:
+def without_closures(capacity: Steps, facility: Facility) -> Steps:
     """Return a capacity with nothing during closures."""
     starts, ends = closure_spans(facility)
     if not len(starts):

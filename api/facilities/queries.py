@@ -17,14 +17,23 @@ class FacilityNotFound(ApiError):
 
 
 def get_facility_row(connection: Connection, facility_id: int) -> Row[Any]:
-    """Return a facility with its neighbourhood's zone, country and term; raise FacilityNotFound without one."""
+    """Return a published facility with its neighbourhood's zone, country and term, or raise FacilityNotFound."""
     n = tables.neighbourhoods
     query = (
         select(
-            _f.c.id, _f.c.code, _f.c.neighbourhood_id, n.c.slug, n.c.timezone, n.c.country, n.c.term_from, n.c.term_to
+            _f.c.id,
+            _f.c.code,
+            _f.c.version,
+            _f.c.night_price_cents,
+            _f.c.neighbourhood_id,
+            n.c.slug,
+            n.c.timezone,
+            n.c.country,
+            n.c.term_from,
+            n.c.term_to,
         )
         .join(n, n.c.id == _f.c.neighbourhood_id)
-        .where(_f.c.id == facility_id)
+        .where(_f.c.id == facility_id, _f.c.status == "published")
     )
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -32,10 +41,11 @@ def get_facility_row(connection: Connection, facility_id: int) -> Row[Any]:
     return cast("Row[Any]", row)
 
 
-def facility_ids(connection: Connection, owner: int) -> dict[str, int]:
-    """Return the ids of a neighbourhood's facilities by code."""
-    rows = connection.execute(select(_f.c.code, _f.c.id).where(_f.c.neighbourhood_id == owner))
-    return {row.code: row.id for row in rows}
+def facility_marks(connection: Connection, owner: int) -> dict[str, Row[Any]]:
+    """Return `id`, `version` and `night_price_cents` of a neighbourhood's published facilities by code."""
+    query = select(_f.c.code, _f.c.id, _f.c.version, _f.c.night_price_cents)
+    rows = connection.execute(query.where(_f.c.neighbourhood_id == owner, _f.c.status == "published"))
+    return {row.code: cast("Row[Any]", row) for row in rows}
 
 
 def calendar_overrides(connection: Connection, owner: int) -> dict[Any, str]:

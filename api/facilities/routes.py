@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from api.dependencies import Connected
 from api.facilities.availability import MOST_DAYS, Place, PlannedStay, availability, days_between
 from api.facilities.queries import (
     calendar_overrides,
-    facility_ids,
+    facility_marks,
     find_newest_plan_id,
     get_facility_row,
     planned_stays,
@@ -38,17 +38,18 @@ FacilityId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 def get_facilities(connection: Connected, neighbourhood: str) -> FacilityCollection:
     """Show what a neighbourhood shares: geometry, bay groups, windows, bays."""
     owner = get_neighbourhood(connection, neighbourhood).id
-    keys, extra = facility_ids(connection, owner), load_extra_properties(connection, owner)
+    marks, extra = facility_marks(connection, owner), load_extra_properties(connection, owner)
     facilities = load_facilities(connection, owner)
-    return FacilityCollection(features=[facility_feature(keys[f.id], f, dict(extra[f.id])) for f in facilities])
+    return FacilityCollection(features=[facility_feature(marks[f.id], f, dict(extra[f.id])) for f in facilities])
 
 
 @router.get("/facilities/{facility}", summary="One facility as GeoJSON")
-def get_facility(connection: Connected, facility: FacilityId) -> FacilityFeature:
-    """Show a facility."""
+def get_facility(connection: Connected, facility: FacilityId, response: Response) -> FacilityFeature:
+    """Show a facility; its ETag is what a change of it begins from."""
     row = get_facility_row(connection, facility)
     [found] = load_facilities(connection, row.neighbourhood_id, code=row.code)
-    return facility_feature(facility, found, dict(load_extra_properties(connection, row.neighbourhood_id)[row.code]))
+    response.headers["ETag"] = f'"{row.version}"'
+    return facility_feature(row, found, dict(load_extra_properties(connection, row.neighbourhood_id)[row.code]))
 
 
 @router.get("/facilities/{facility}/availability", summary="Free bays over time")

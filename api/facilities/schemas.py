@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import shapely
 from pydantic import BaseModel, Field
+from sqlalchemy import Row
 
 from api.calendars.clock import hours_text
 from api.neighbourhoods.model import BayGroup, Facility, Window
@@ -40,6 +41,8 @@ class FacilityProperties(BaseModel):
     """What a facility shares, under which rules."""
 
     id: int
+    version: int
+    """Counts every change that was published."""
     code: str
     name: str
     kind: str
@@ -47,6 +50,7 @@ class FacilityProperties(BaseModel):
     buffer_bays: int
     max_height_m: float | None
     monthly_price_cents: int | None
+    night_price_cents: int | None
     entrances: list[tuple[float, float]]
     no_movement: dict[str, str] | None
     closures: list[dict[str, str]]
@@ -98,10 +102,11 @@ class AvailabilityOut(BaseModel):
     bay_groups: list[GroupAvailability]
 
 
-def facility_feature(key: int, facility: Facility, extra: dict[str, Any]) -> FacilityFeature:
-    """Show a facility."""
+def facility_feature(mark: Row[Any], facility: Facility, extra: dict[str, Any]) -> FacilityFeature:
+    """Show a facility; `mark` has its id, version and price of a night."""
     properties = FacilityProperties(
-        id=key,
+        id=mark.id,
+        version=mark.version,
         code=facility.id,
         name=facility.name,
         kind=facility.kind,
@@ -109,6 +114,7 @@ def facility_feature(key: int, facility: Facility, extra: dict[str, Any]) -> Fac
         buffer_bays=facility.buffer_bays,
         max_height_m=facility.max_height_m,
         monthly_price_cents=facility.monthly_price_cents,
+        night_price_cents=mark.night_price_cents,
         entrances=list(facility.entrances),
         no_movement=_no_movement(facility),
         closures=[
@@ -117,7 +123,8 @@ def facility_feature(key: int, facility: Facility, extra: dict[str, Any]) -> Fac
         bay_groups=[_group(group) for group in facility.bay_groups],
         extra=extra,
     )
-    return FacilityFeature(id=key, geometry=json.loads(shapely.to_geojson(facility.geometry)), properties=properties)
+    geometry = json.loads(shapely.to_geojson(facility.geometry))
+    return FacilityFeature(id=mark.id, geometry=geometry, properties=properties)
 
 
 def _no_movement(facility: Facility) -> dict[str, str] | None:

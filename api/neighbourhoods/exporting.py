@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import shapely
@@ -127,11 +128,12 @@ def _toml_text(text: str) -> str:
 
 def _facilities_text(neighbourhood: Neighbourhood, extra: Mapping[str, Mapping[str, object]]) -> str:
     """Write one feature a line, so that a fault's line number names a facility."""
-    features = [json.dumps(_feature(f, extra.get(f.id, {})), ensure_ascii=False) for f in neighbourhood.facilities]
+    features = [json.dumps(feature_of(f, extra.get(f.id, {})), ensure_ascii=False) for f in neighbourhood.facilities]
     return '{"type": "FeatureCollection", "features": [\n' + ",\n".join(features) + "\n]}\n"
 
 
-def _feature(facility: Facility, extra: Mapping[str, object]) -> dict[str, object]:
+def feature_of(facility: Facility, extra: Mapping[str, object]) -> dict[str, Any]:
+    """Return a facility as its feature in facilities.geojson, with `extra` properties."""
     properties: dict[str, object] = {"id": facility.id, "name": facility.name, "kind": facility.kind}
     if facility.entrances:
         properties["entrances"] = [list(point) for point in facility.entrances]

@@ -8,19 +8,22 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import shapely
-from sqlalchemy import Connection, Engine, delete, func, insert, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, insert, literal_column, select, text
 
-from api.db import tables
+from api.db import account_tables, tables
 from api.db.copying import copy_rows, reserve_ids
 from api.errors import ApiError
 from api.neighbourhoods.feature_values import FILE as FACILITIES_FILE
 from api.neighbourhoods.model import Neighbourhood
 from api.neighbourhoods.street_rows import copy_streets
 from api.neighbourhoods.supply_rows import Supply, copy_supply, hex_wkb
+from api.neighbourhoods.walk_rows import Progress, copy_walk_rows
+from api.openings.service import materialise
 from api.plans.importing import copy_plan
 from api.plans.plan_file import read_plan
 
@@ -29,6 +32,10 @@ _LOCK = 0x62617975  # one import at a time in a database: they are seconds long 
 
 class NeighbourhoodExists(ApiError):
     """A neighbourhood of this name is there already, and nobody asked to replace it."""
+
+
+class NeighbourhoodInUse(ApiError):
+    """A neighbourhood cannot be replaced: households that signed up live in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ def import_folder(
     plan: Path | None = None,
     certificate: Path | None = None,
     replace: bool = False,
+    progress: Progress | None = None,
 ) -> ImportReport:
     """
     Store a neighbourhood, and with it a plan, in one transaction.
@@ -71,13 +79,16 @@ def import_folder(
         Its certificate; without, `certificate.json` beside the plan if there is one.
     replace
         Whether a neighbourhood of the same name gives way, with its plans; refused otherwise.
+    progress
+        Called with (facilities done, facilities in all) while walks are worked out along streets.
 
     Raises
     ------
     NeighbourhoodExists
         The name is taken and `replace` was not asked for.
     FolderFaults
-        The plan is broken, names what is not in the folder, or was made from other inputs.
+        The plan is broken, names what is not in the folder, or was made from other inputs; or walks depend on streets
+        that cannot be read in full.
     UnstorableText
         A text holds a zero character.
     """
@@ -92,6 +103,8 @@ def import_folder(
         _copy_decisions(connection, owner, neighbourhood.decisions, demands, supply)
         _copy_calendar(connection, owner, neighbourhood)
         walks = _copy_walks(connection, neighbourhood.walks, homes)
+        copy_walk_rows(connection, owner, neighbourhood, homes=homes, facilities=supply.facilities, progress=progress)
+        materialise(connection, neighbourhood_id=owner, now=datetime.now(UTC))
         streets = copy_streets(connection, owner, neighbourhood.streets)
         plan_id = copy_plan(connection, owner, plan_file, demands=demands, groups=supply.groups) if plan_file else None
         slug = connection.scalar(select(tables.neighbourhoods.c.slug).where(tables.neighbourhoods.c.id == owner))
@@ -125,8 +138,21 @@ def _make_room(connection: Connection, name: str, *, replace: bool) -> bool:
             f"a neighbourhood called {name!r} is in the database already: import with --replace to put this one in its "
             "place (its plans go too), or change `name` in neighbourhood.toml."
         )
+    if connection.scalar(select(literal_column("true")).where(there, _lived_in())):
+        raise NeighbourhoodInUse(
+            f"households live in the neighbourhood {name!r}, and their bookings and permits would go with it: change "
+            "its facilities in the service, or import under another `name` in neighbourhood.toml."
+        )
     connection.execute(delete(tables.neighbourhoods).where(there))
     return True
+
+
+def _lived_in() -> ColumnElement[bool]:
+    """Whether a neighbourhood has households that signed up, whom no import may send away."""
+    at_home = (account_tables.households.c.home_id == tables.homes.c.id) & (
+        tables.homes.c.neighbourhood_id == tables.neighbourhoods.c.id
+    )
+    return exists().where(at_home)
 
 
 def _insert_neighbourhood(connection: Connection, neighbourhood: Neighbourhood) -> int:

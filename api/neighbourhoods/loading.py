@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,6 +24,9 @@ from api.neighbourhoods.model import (
     Policy,
     Window,
 )
+
+PUBLISHED = "published"
+"""The status of facilities that everybody sees; drafts are kept elsewhere, and the withdrawn only for their past."""
 
 
 class NeighbourhoodNotFound(ApiError):
@@ -73,12 +76,19 @@ def load_neighbourhood(connection: Connection, name: str) -> Neighbourhood:
     )
 
 
-def load_facilities(connection: Connection, owner: int, *, code: str | None = None) -> list[Facility]:
-    """Load the facilities of a neighbourhood in file order, or the one of a code."""
+def load_facilities(
+    connection: Connection, owner: int, *, code: str | None = None, ids: Sequence[int] | None = None
+) -> list[Facility]:
+    """
+    Load the published facilities of a neighbourhood in file order, or the one of a code.
+
+    Those named by their ids are loaded whether they are published or withdrawn.
+    """
     t = tables.facilities
     query = select(t, func.ST_AsBinary(t.c.geometry).label("wkb")).where(t.c.neighbourhood_id == owner)
     if code is not None:
         query = query.where(t.c.code == code)
+    query = query.where(t.c.status == PUBLISHED if ids is None else t.c.id.in_(ids))
     rows = connection.execute(query.order_by(t.c.position)).all()
     keys = select(query.subquery().c.id).scalar_subquery()
     groups = _groups(connection, keys)
@@ -90,7 +100,8 @@ def load_facilities(connection: Connection, owner: int, *, code: str | None = No
 def load_extra_properties(connection: Connection, owner: int) -> dict[str, Mapping[str, object]]:
     """Return, by facility code, what the folder said of each facility beyond the rules."""
     t = tables.facilities
-    rows = connection.execute(select(t.c.code, t.c.extra).where(t.c.neighbourhood_id == owner))
+    query = select(t.c.code, t.c.extra).where(t.c.neighbourhood_id == owner, t.c.status == PUBLISHED)
+    rows = connection.execute(query)
     return {row.code: row.extra for row in rows}
 
 
@@ -180,7 +191,8 @@ def _demands_query(owner: int) -> Select[Any]:
             f.c.code.label("holds"),
         )
         .join(h, h.c.id == d.c.home_id)
-        .outerjoin(f, f.c.id == d.c.holds_facility_id)
+        # Whoever held a place that has been withdrawn holds none.
+        .outerjoin(f, (f.c.id == d.c.holds_facility_id) & (f.c.status == PUBLISHED))
         .where(d.c.neighbourhood_id == owner)
         .order_by(d.c.position)
     )
@@ -192,7 +204,8 @@ def _decisions_query(owner: int) -> Select[Any]:
         select(d.c.code, f.c.code.label("facility"), t.c.decision)
         .join(d, d.c.id == t.c.demand_id)
         .outerjoin(f, f.c.id == t.c.facility_id)
-        .where(t.c.neighbourhood_id == owner)
+        # A word on a place that has been withdrawn is void; without its place it would mean all of them.
+        .where(t.c.neighbourhood_id == owner, f.c.id.is_(None) | (f.c.status == PUBLISHED))
         .order_by(t.c.position)
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from api.db import tables
-from api.neighbourhoods.loading import NeighbourhoodNotFound
+from api.neighbourhoods.loading import PUBLISHED, NeighbourhoodNotFound
 
 _n = tables.neighbourhoods
 
@@ -16,14 +16,14 @@ def list_neighbourhoods(connection: Connection) -> list[Row[Any]]:
     """List all, the newest first, with how much each holds."""
 
     def count(table: Any) -> Any:  # noqa: ANN401 -- a table, a scalar subquery
-        return select(func.count()).select_from(table).where(table.c.neighbourhood_id == _n.c.id).scalar_subquery()
+        return select(func.count()).select_from(table).where(table.c.neighbourhood_id == _n.c.id)
 
     query = select(
         _n,
-        count(tables.facilities).label("facilities"),
-        count(tables.homes).label("homes"),
-        count(tables.demands).label("demands"),
-        count(tables.base_maps).label("base_maps"),
+        count(tables.facilities).where(tables.facilities.c.status == PUBLISHED).scalar_subquery().label("facilities"),
+        count(tables.homes).scalar_subquery().label("homes"),
+        count(tables.demands).scalar_subquery().label("demands"),
+        count(tables.base_maps).scalar_subquery().label("base_maps"),
     )
     return list(connection.execute(query.order_by(_n.c.imported_at.desc(), _n.c.id.desc())))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -44,6 +44,8 @@ _PROPERTIES = (
     "no_movement",
 )
 _BAY_GROUP = ("id", "kind", "windows")
+LinedFeature = tuple[object, int, tuple[str, ...]]
+"""A feature, the line it begins in, and keys that stand twice in it."""
 
 
 def read_facilities(
@@ -51,30 +53,36 @@ def read_facilities(
 ) -> tuple[Facility, ...]:
     """Facilities in file order; those with faults are left out, the faults noted."""
     text = read_text(folder / FILE, findings)
-    if text is None:
-        return ()
+    features = None if text is None else features_in(text, findings)
+    return () if features is None else facilities_in(features, findings, to_wgs84=to_wgs84)
+
+
+def features_in(text: str, findings: Findings) -> list[LinedFeature] | None:
+    """Read a FeatureCollection's features with the line each begins in and the keys it repeats; None after a fault."""
     try:
         features = _features_with_lines(text)
     except json.JSONDecodeError as error:
         findings.fault(FILE, error.lineno, "file", f"is not JSON: {error.msg} (column {error.colno})")
-        return ()
+        return None
     except (ValueError, OverflowError) as error:  # a number of thousands of digits, half of a character
         findings.fault(FILE, 1, "file", f"is not JSON that can be used: {error}")
-        return ()
+        return None
     except RecursionError:
         findings.fault(FILE, 1, "file", "is nested too deeply to be GeoJSON")
-        return ()
+        return None
     if features is None:
         findings.fault(FILE, 1, "file", "is not a GeoJSON FeatureCollection with a list of features")
-        return ()
+    return features
+
+
+def facilities_in(
+    features: Sequence[LinedFeature], findings: Findings, *, to_wgs84: Callable[[BaseGeometry], BaseGeometry]
+) -> tuple[Facility, ...]:
+    """Read features as facilities, in order; those with faults are left out, the faults noted."""
     facilities: list[Facility] = []
     seen: dict[str, int] = {}
-    crowded = {line for line, count in Counter(line for _, line, _ in features).items() if count > 1}
-    for index, (feature, line, repeated) in enumerate(features):
-        place = Place(findings, line)
-        if line in crowded:
-            name = _identity(feature)
-            place = Place(findings, line, f"features[{index}]", f"facility {name!r}" if name else "no id")
+    places = places_of(features, findings)
+    for (feature, line, repeated), place in zip(features, places, strict=True):
         for key in repeated:
             place.fault(f"{key!r} stands twice in one object")
         try:
@@ -91,6 +99,19 @@ def read_facilities(
     return tuple(facilities)
 
 
+def places_of(features: Sequence[LinedFeature], findings: Findings) -> list[Place]:
+    """Say where each feature stands: by its line, and by its id where several share one."""
+    crowded = {line for line, count in Counter(line for _, line, _ in features).items() if count > 1}
+    places = []
+    for index, (feature, line, _) in enumerate(features):
+        place = Place(findings, line)
+        if line in crowded:
+            name = _identity(feature)
+            place = Place(findings, line, f"features[{index}]", f"facility {name!r}" if name else "no id")
+        places.append(place)
+    return places
+
+
 def read_facility_ids(folder: Path) -> pl.Series | None:
     """Every id in the file, those of faulty features too, so that one fault breeds no others; None if broken."""
     if not (folder / FILE).is_file():
@@ -105,7 +126,7 @@ def read_facility_ids(folder: Path) -> pl.Series | None:
     return pl.Series(sorted(identities), dtype=pl.String())
 
 
-def _features_with_lines(text: str) -> list[tuple[object, int, tuple[str, ...]]] | None:
+def _features_with_lines(text: str) -> list[LinedFeature] | None:
     """
     Features with the line each begins in and the keys it repeats; None when the text is JSON but no FeatureCollection.
 
@@ -119,7 +140,7 @@ def _features_with_lines(text: str) -> list[tuple[object, int, tuple[str, ...]]]
         isinstance(whole, dict) and whole.get("type") == "FeatureCollection" and isinstance(whole.get("features"), list)
     ):
         return None
-    found: list[tuple[object, int, tuple[str, ...]]] = []
+    found: list[LinedFeature] = []
     line, last = 1, 0
     for feature, (begin, repeated) in zip(whole["features"], _feature_offsets(text), strict=True):
         line += text.count("\n", last, begin)
@@ -191,7 +212,7 @@ def _facility(feature: object, place: Place, to_wgs84: Callable[[BaseGeometry], 
     for key in properties:
         if key not in _PROPERTIES and (hint := hint_for(key, _PROPERTIES)):  # others are free
             place.warn(f"{key!r} is not known and is ignored{hint}")
-    geometry = _geometry(feature.get("geometry"), place.at("geometry"), to_wgs84)
+    geometry = read_geometry(feature.get("geometry"), place.at("geometry"), to_wgs84=to_wgs84)
     price = whole_number(properties.get("monthly_price_cents"), place.at("monthly_price_cents"), high=10**12)
     facility = {
         "name": optional_text(properties, "name", place) or identity or "",
@@ -209,10 +230,17 @@ def _facility(feature: object, place: Place, to_wgs84: Callable[[BaseGeometry], 
     return Facility(id=identity, geometry=geometry, **facility)  # type: ignore[arg-type]  # typed by their makers
 
 
-def _geometry(value: object, place: Place, to_wgs84: Callable[[BaseGeometry], BaseGeometry]) -> BaseGeometry | None:
-    if not isinstance(value, dict) or value.get("type") not in GEOMETRY_TYPES:
+def read_geometry(
+    value: object,
+    place: Place,
+    *,
+    to_wgs84: Callable[[BaseGeometry], BaseGeometry],
+    types: Sequence[str] = GEOMETRY_TYPES,
+) -> BaseGeometry | None:
+    """Read a GeoJSON geometry of one of some types; None after a fault."""
+    if not isinstance(value, dict) or value.get("type") not in types:
         kind = value.get("type") if isinstance(value, dict) else value
-        place.fault(f"is {kind!r}, expected {', '.join(GEOMETRY_TYPES[:-1])} or {GEOMETRY_TYPES[-1]}")
+        place.fault(f"is {kind!r}, expected {' or '.join((', '.join(types[:-1]), types[-1]) if types[1:] else types)}")
         return None
     if not _numbers_alone(value.get("coordinates")):
         place.fault("is broken: its coordinates are not lists of numbers")

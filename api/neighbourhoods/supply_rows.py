@@ -31,7 +31,11 @@ KNOWN_PROPERTIES = frozenset(
         "no_movement",
     }
 )
-"""What a rule reads; everything else a facility says about itself is kept as it is."""
+"""What a rule of the folder reads; everything else a facility says about itself is kept as it is."""
+
+MOST_CENTS = 10**12
+NOTICE_DAYS, MOST_NOTICE_DAYS = 7, 366
+"""Days between the word that capacity is taken back and the first night it is missing, where nobody says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,16 +61,21 @@ def copy_supply(
         Properties of each facility as its file has them, by facility id.
     """
     ids = reserve_ids(connection, tables.facilities, count=len(facilities))
-    _copy(connection, tables.facilities, [_facility_row(f, owner, n, extra) for n, f in enumerate(facilities)], ids)
+    _copy(
+        connection,
+        tables.facilities,
+        [facility_row(f, owner, n, extra.get(f.id, {})) for n, f in enumerate(facilities)],
+        ids,
+    )
     by_id = list(zip(ids.to_list(), facilities, strict=True))
-    _copy(connection, tables.entrances, [row for key, f in by_id for row in _entrance_rows(key, f)])
-    _copy(connection, tables.closures, [row for key, f in by_id for row in _closure_rows(key, f)])
+    _copy(connection, tables.entrances, [row for key, f in by_id for row in entrance_rows(key, f)])
+    _copy(connection, tables.closures, [row for key, f in by_id for row in closure_rows(key, f)])
     groups = [(key, f, n, group) for key, f in by_id for n, group in enumerate(f.bay_groups)]
     group_ids = reserve_ids(connection, tables.bay_groups, count=len(groups))
     _copy(connection, tables.bay_groups, [_group_row(key, n, group) for key, _, n, group in groups], group_ids)
     by_group = list(zip(group_ids.to_list(), groups, strict=True))
     windows = [
-        _window_row(key, n, window) for key, (_, _, _, group) in by_group for n, window in enumerate(group.windows)
+        window_row(key, n, window) for key, (_, _, _, group) in by_group for n, window in enumerate(group.windows)
     ]
     _copy(connection, tables.share_windows, windows)
     return Supply(
@@ -105,10 +114,9 @@ def _copy(
     copy_rows(connection, table, frame if ids is None else frame.with_columns(ids))
 
 
-def _facility_row(
-    facility: Facility, owner: int, position: int, extra: Mapping[str, Mapping[str, object]]
-) -> dict[str, object]:
-    kept = {key: value for key, value in extra.get(facility.id, {}).items() if key not in KNOWN_PROPERTIES}
+def facility_row(facility: Facility, owner: int, position: int, said: Mapping[str, object]) -> dict[str, object]:
+    """Return a facility's own row; `said` are its properties as they were written, those of the rules among them."""
+    kept = {key: value for key, value in said.items() if key not in KNOWN_PROPERTIES}
     no_movement_from, no_movement_to = facility.no_movement or (None, None)
     return {
         "neighbourhood_id": owner,
@@ -122,18 +130,28 @@ def _facility_row(
         "buffer_bays": facility.buffer_bays,
         "no_movement_from_min": no_movement_from,
         "no_movement_to_min": no_movement_to,
+        "night_price_cents": _whole(said.get("night_price_cents"), high=MOST_CENTS),
+        "notice_days": _whole(said.get("notice_days"), high=MOST_NOTICE_DAYS, default=NOTICE_DAYS),
         "extra": json.dumps(kept, ensure_ascii=False),
     }
 
 
-def _entrance_rows(key: int, facility: Facility) -> list[dict[str, object]]:
+def _whole(value: object, *, high: int, default: int | None = None) -> int | None:
+    """Return what a free property says where it is a whole number in range; no rule of the folder reads it."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= high
+    return value if whole else default  # type: ignore[return-value]  # an int by now
+
+
+def entrance_rows(key: int, facility: Facility) -> list[dict[str, object]]:
+    """Return the rows of a facility's entrances."""
     return [
         {"facility_id": key, "position": n, "geometry": hex_wkb([shapely.Point(point)])[0]}
         for n, point in enumerate(facility.entrances)
     ]
 
 
-def _closure_rows(key: int, facility: Facility) -> list[dict[str, object]]:
+def closure_rows(key: int, facility: Facility) -> list[dict[str, object]]:
+    """Return the rows of a facility's closures."""
     return [
         {
             "facility_id": key,
@@ -150,7 +168,8 @@ def _group_row(key: int, position: int, group: BayGroup) -> dict[str, object]:
     return {"facility_id": key, "code": group.id, "position": position, "kinds": "{" + ",".join(group.kinds) + "}"}
 
 
-def _window_row(key: int, position: int, window: Window) -> dict[str, object]:
+def window_row(key: int, position: int, window: Window) -> dict[str, object]:
+    """Return the row of a bay group's window."""
     season = [f"{month:02d}-{day:02d}" for month, day in window.season] if window.season else [None, None]
     return {
         "bay_group_id": key,

@@ -225,7 +225,8 @@ def _flows(plan: Plan, facilities: tuple[FacilityView, ...], home_of_demand: Map
     index_of = {facility.id: facility.index for facility in facilities}
     walks: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row in plan["assignments"]:
-        walks[home_of_demand[row["demand"]], index_of[row["facility"]]].append(row["walk_m"])
+        if row["facility"] in index_of:  # it may have been withdrawn since the plan was made
+            walks[home_of_demand[row["demand"]], index_of[row["facility"]]].append(row["walk_m"])
     return tuple(
         Flow(home, facility, len(metres), sum(metres) / len(metres))
         for (home, facility), metres in sorted(walks.items())

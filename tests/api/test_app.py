@@ -265,11 +265,13 @@ def test_a_database_that_went_away_is_a_problem_of_503(tmp_path: Path) -> None:
 
 
 def test_the_description_of_the_interface_names_every_endpoint(client: TestClient) -> None:
-    paths = get(client, "/openapi.json")["paths"]
-    assert len(paths) == 12
-    for path, methods in paths.items():
-        assert list(methods) == ["get"], path
-        assert methods["get"]["summary"], path
+    described = get(client, "/openapi.json")["paths"]
+    for path, methods in described.items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert operation["description"], (method, path)
+            assert operation["tags"], (method, path)
+    assert {"/v1/bookings", "/v1/permits", "/v1/neighbourhoods", "/metrics"} <= set(described)
 
 
 def test_a_name_of_another_site_that_points_here_gets_nothing(planned: TestClient) -> None:
@@ -277,3 +279,40 @@ def test_a_name_of_another_site_that_points_here_gets_nothing(planned: TestClien
     assert answer.status_code == 400
     assert "Lane 9" not in answer.text
     assert planned.get("/v1/neighbourhoods", headers={"Host": "localhost:8080"}).status_code == 200
+
+
+def test_an_answer_that_has_not_changed_is_not_sent_again(planned: TestClient) -> None:
+    first = planned.get("/v1/neighbourhoods")
+    again = planned.get("/v1/neighbourhoods", headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    changed = planned.get("/v1/neighbourhoods/lane-9/facilities", headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+
+
+def test_what_is_counted_names_routes_and_nobody(planned: TestClient) -> None:
+    planned.get("/v1/neighbourhoods/lane-9/facilities", params={"secret": "plate"})
+    counted = planned.get("/metrics")
+    assert counted.headers["content-type"].startswith("text/plain")
+    assert 'http_route="/v1/neighbourhoods/{neighbourhood}/facilities"' in counted.text
+    assert "lane-9" not in counted.text
+    assert "plate" not in counted.text
+
+
+def test_one_line_a_request_says_what_was_asked_and_not_by_whom(
+    planned: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="baytide.access"):
+        planned.get("/v1/neighbourhoods/lane-9/facilities", params={"near": "121.5,31.2"})
+        planned.get("/v1/nothing/here")
+    said = [record.getMessage() for record in caplog.records if record.name == "baytide.access"]
+    assert [line.rpartition(" ms=")[0] for line in said] == [
+        "request_answered method=GET route=/v1/neighbourhoods/{neighbourhood}/facilities status=200",
+        "request_answered method=GET route=- status=404",
+    ]
+
+
+def test_a_body_beyond_all_measure_is_refused_unread(client: TestClient) -> None:
+    answer = client.post("/v1/bookings", content=b"x" * (300 * 1024), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from api.db.cluster import PrivateCluster
 from api.db.connection import check_database, make_engine
 from api.db.migrating import alembic_config, migrate
-from api.db.tables import metadata
+from api.db.schema import metadata
 
 
 def fresh(cluster: PrivateCluster, name: str) -> Engine:
@@ -33,7 +33,9 @@ def test_checks_and_keys_are_in_the_catalogue(engine: Engine) -> None:
     """Alembic does not compare check constraints, so the catalogue is asked, one by one by name."""
     with engine.connect() as connection:
         rows = connection.execute(
-            text("SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'f', 'p', 'u')")
+            text(
+                "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'f', 'p', 'u', 'x')"
+            )
         )
         there = {(row[0], row[1]) for row in rows}
     preparer = engine.dialect.identifier_preparer

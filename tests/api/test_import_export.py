@@ -15,7 +15,13 @@ from api.db import tables
 from api.db.copying import UnstorableText
 from api.errors import FolderFaults
 from api.neighbourhoods.exporting import FolderInTheWay, export_folder
-from api.neighbourhoods.importing import ImportReport, NeighbourhoodExists, import_folder, slug_of
+from api.neighbourhoods.importing import (
+    ImportReport,
+    NeighbourhoodExists,
+    NeighbourhoodInUse,
+    import_folder,
+    slug_of,
+)
 from api.neighbourhoods.loading import NeighbourhoodNotFound, load_neighbourhood
 from api.neighbourhoods.model import Neighbourhood
 from api.neighbourhoods.read import read_folder
@@ -301,3 +307,13 @@ def test_homes_lie_in_the_database_where_the_folder_says(engine: Engine, lane: P
         lon, lat, srid = connection.execute(text(question)).one()
     assert Point(lon, lat).equals(Point(121.5181234567, 31.2661234567))
     assert srid == 4326
+
+
+def test_a_neighbourhood_that_households_live_in_is_not_replaced(engine: Engine, lane: Path) -> None:
+    neighbourhood = read_folder(lane)
+    import_folder(engine, neighbourhood, lane)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO households (home_id) SELECT min(id) FROM homes"))
+    with pytest.raises(NeighbourhoodInUse, match="households live"):
+        import_folder(engine, neighbourhood, lane, replace=True)
+    assert count(engine, "households") == 1

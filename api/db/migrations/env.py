@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from geoalchemy2 import alembic_helpers
 
-from api.db.tables import metadata
+from api.db.schema import metadata
 
 
 def is_ours(_thing: object, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:

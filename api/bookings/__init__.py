@@ -1,0 +1,1 @@
+"""One-off bookings of bays: held, confirmed, cancelled, and never sold twice."""

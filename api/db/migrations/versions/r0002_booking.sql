@@ -1,0 +1,557 @@
+-- Finding and booking, each in one round trip: at six in the evening everybody asks at once.
+
+-- ------------------------------------------------------------------------------------------------------- what is free
+
+-- Bays of a facility that are free for the whole of a period, in openings that let a stay begin and end then; and when
+-- the latest of these openings ends. A bay is in one opening at a moment, so that bays are counted opening by opening.
+-- Stays that keep others out do not overlap on a bay, so that bay and period name one of them.
+CREATE FUNCTION free_bays_of(place BIGINT, wanted TSTZRANGE, needed TEXT[])
+RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN QUERY
+    -- Holds that have run out and that nobody has swept away yet: few, and found by an index of their own.
+    WITH dead AS MATERIALIZED (
+        SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
+    )
+    SELECT COALESCE(sum(part.bays), 0)::bigint, max(upper(part.during)) FILTER (WHERE part.bays > 0)
+    FROM (
+        SELECT o.during, own.num_bays - taken.num_bays AS bays
+        FROM openings o
+        JOIN bay_groups g ON g.id = o.bay_group_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS num_bays, min(b.id) AS first, max(b.id) AS last
+            FROM (
+                SELECT y.id FROM bays y
+                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
+                OFFSET 0  -- else all bays there are would be walked through from the lowest id
+            ) b
+        ) own
+        CROSS JOIN LATERAL (
+            -- Bays of a group are made together, so that their stays lie side by side in the index of stays: one look
+            -- for all takes a fortieth of a look for each.
+            SELECT count(DISTINCT s.bay_id) AS num_bays
+            FROM stays s
+            WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+              AND s.state IN ('held', 'confirmed')
+              AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
+              -- Bays that came later lie elsewhere, with others' between.
+              AND (own.last - own.first + 1 = own.num_bays OR EXISTS (
+                  SELECT FROM bays b
+                  WHERE b.id = s.bay_id AND b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
+              ))
+        ) taken
+        WHERE o.facility_id = place
+          AND o.during @> wanted
+          AND o.starts @> lower(wanted)
+          AND o.ends @> upper(wanted)
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    ) part;
+END
+$$;
+
+-- The first of some published facilities, in their order, that have a bay free for the whole of a period.
+CREATE FUNCTION first_free(
+    places BIGINT[],
+    walks INTEGER[],
+    wanted TSTZRANGE,
+    needed TEXT[],
+    height DOUBLE PRECISION,
+    most_cents BIGINT,
+    most INTEGER
+) RETURNS TABLE (place BIGINT, walk_m INTEGER, free_bays INTEGER, leave_by TIMESTAMP WITH TIME ZONE)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    num_found INTEGER := 0;
+BEGIN
+    FOR k IN 1 .. COALESCE(cardinality(places), 0) LOOP
+        EXIT WHEN num_found >= most;
+        SELECT f.id, walks[k], free.bays, free.leave_by INTO place, walk_m, free_bays, leave_by
+        FROM facilities f CROSS JOIN LATERAL free_bays_of(f.id, wanted, needed) free
+        WHERE f.id = places[k] AND f.status = 'published' AND f.materialised_until >= upper(wanted)
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND (most_cents IS NULL OR COALESCE(f.night_price_cents, 0) <= most_cents)
+          AND free.bays > 0;
+        CONTINUE WHEN place IS NULL;
+        num_found := num_found + 1;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- The longest part of a period for which one bay of some facilities is free; no row where all are shorter.
+CREATE FUNCTION longest_part(
+    places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL
+) RETURNS TABLE (place BIGINT, part TSTZRANGE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN QUERY
+    WITH dead AS MATERIALIZED (
+        SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
+    )
+    SELECT parts.facility_id, tstzrange(parts.begins, parts.leaves)
+    FROM (
+        SELECT f.id AS facility_id, lower(o.starts * moments.there) AS begins,
+               -- The last moment may be one just before hours without movement.
+               CASE WHEN o.ends @> upper(o.ends * moments.there) THEN upper(o.ends * moments.there)
+                    ELSE upper(o.ends * moments.there) - interval '1 minute' END AS leaves
+        FROM facilities f
+        JOIN openings o ON o.facility_id = f.id AND o.during && wanted
+        JOIN bay_groups g ON g.id = o.bay_group_id
+        CROSS JOIN LATERAL (
+            SELECT array_agg(b.id) AS ids, min(b.id) AS first, max(b.id) AS last
+            FROM (
+                SELECT y.id FROM bays y
+                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
+                OFFSET 0
+            ) b
+        ) own
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT gap
+            FROM (
+                -- All bays that are free are one row: a large garage costs no more than a small one.
+                SELECT DISTINCT COALESCE(busy.during, '{}') AS during
+                FROM unnest(own.ids) AS b (id)
+                LEFT JOIN (
+                    SELECT s.bay_id, range_agg(s.during) AS during
+                    FROM stays s
+                    WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+                      AND s.state IN ('held', 'confirmed')
+                      AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
+                    GROUP BY 1
+                ) busy ON busy.bay_id = b.id
+            ) taken
+            CROSS JOIN LATERAL unnest(
+                tstzmultirange(o.during * wanted * tstzrange(NULL, f.materialised_until)) - taken.during
+            ) gap
+        ) free
+        CROSS JOIN LATERAL (SELECT tstzmultirange(tstzrange(lower(free.gap), upper(free.gap), '[]')) AS there) moments
+        WHERE f.id = ANY (places) AND f.status = 'published' AND f.materialised_until IS NOT NULL
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    ) parts
+    WHERE parts.leaves - parts.begins >= shortest
+    ORDER BY parts.leaves - parts.begins DESC, parts.begins, parts.facility_id
+    LIMIT 1;
+END
+$$;
+
+-- What a household can still have when what it asked for is gone, as a JSON list of at most so many: other facilities
+-- for the whole period, the nearest first; the longest free part of it at the facilities asked for (none: any would have
+-- done, and all within its walk are full), or at the nearest; and the next night with a bay for the same hours. Walks may
+-- be longer than the household asked for: what is known of a home reaches 1,000 m. Nights on which the household has a
+-- stay are left out. Nothing is held for anybody.
+CREATE FUNCTION alternatives(
+    for_household BIGINT,
+    from_home BIGINT,
+    wanted TSTZRANGE,
+    needed TEXT[],
+    height DOUBLE PRECISION,
+    asked BIGINT[],
+    most INTEGER
+) RETURNS JSON LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    most_nights_later CONSTANT INTEGER := 3;
+    shortest CONSTANT INTERVAL := '1 hour';  -- nobody drives off for less
+    places BIGINT[];
+    walks INTEGER[];
+    others BIGINT[];
+    other_walks INTEGER[];
+    zone TEXT;
+    part_place BIGINT;
+    part_period TSTZRANGE;
+    part JSON;
+    night JSON;
+    later TSTZRANGE;
+    listed JSON[];
+BEGIN
+    SELECT array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id),
+           array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id),
+           array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id) FILTER (WHERE w.facility_id <> ALL (asked)),
+           array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id) FILTER (WHERE w.facility_id <> ALL (asked))
+    INTO places, walks, others, other_walks
+    FROM walk_pairs w WHERE w.home_id = from_home;
+    SELECT longest.place, longest.part INTO part_place, part_period
+    FROM longest_part(CASE WHEN cardinality(asked) > 0 THEN asked ELSE places[1:1] END, wanted, needed, height, shortest) longest;
+    IF part_period <> wanted AND part_place = ANY (places) THEN
+        part := alternatives_at('part_of_period', ARRAY[part_place], ARRAY[walks[array_position(places, part_place)]],
+            part_period, needed, height, 1) -> 0;
+    END IF;
+    SELECT n.timezone INTO zone FROM homes h JOIN neighbourhoods n ON n.id = h.neighbourhood_id WHERE h.id = from_home;
+    FOR nights IN 1 .. most_nights_later LOOP
+        later := tstzrange(
+            (lower(wanted) AT TIME ZONE zone + make_interval(days => nights)) AT TIME ZONE zone,
+            (upper(wanted) AT TIME ZONE zone + make_interval(days => nights)) AT TIME ZONE zone
+        );
+        CONTINUE WHEN EXISTS (
+            SELECT FROM stays s
+            WHERE s.household_id = for_household AND s.state IN ('held', 'confirmed')
+              AND s.during && later
+        );
+        night := alternatives_at('later_night', places, walks, later, needed, height, 1) -> 0;
+        EXIT WHEN night IS NOT NULL;
+    END LOOP;
+    SELECT array_agg(other) INTO listed FROM json_array_elements(alternatives_at(
+        'other_facility', others, other_walks, wanted, needed, height,
+        greatest(1, most - num_nonnulls(part, night))
+    )) other;
+    RETURN (
+        SELECT COALESCE(json_agg(kept.one ORDER BY kept.place), '[]')
+        FROM (
+            SELECT one, place FROM unnest(listed || ARRAY[part, night]) WITH ORDINALITY AS found (one, place)
+            WHERE one IS NOT NULL ORDER BY place LIMIT most
+        ) kept
+    );
+END
+$$;
+
+CREATE FUNCTION alternatives_at(
+    why TEXT, places BIGINT[], walks INTEGER[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, most INTEGER
+) RETURNS JSON LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT COALESCE(json_agg(json_build_object(
+            'why', why, 'facility', f.id, 'name', f.name, 'walk_m', free.walk_m, 'from', lower(wanted),
+            'to', upper(wanted), 'free_bays', free.free_bays, 'price_cents', f.night_price_cents
+        ) ORDER BY free.walk_m, f.id), '[]')
+        FROM first_free(places, walks, wanted, needed, height, NULL, most) free JOIN facilities f ON f.id = free.place
+    );
+END
+$$;
+
+-- ------------------------------------------------------------------------------------------------------------ booking
+
+-- A booking as it is shown.
+CREATE VIEW shown_bookings WITH (security_invoker = true) AS
+SELECT s.id, s.state, s.bay_id, s.expires_at, lower(s.during) AS starts_at, upper(s.during) AS ends_at,
+       f.id AS facility_id, f.name, g.code AS bay_group, y.number, n.timezone, b.vehicle_id, b.walk_m, b.price_cents,
+       b.household_id
+FROM bookings b
+JOIN stays s ON s.id = b.stay_id
+JOIN bays y ON y.id = s.bay_id
+JOIN bay_groups g ON g.id = y.bay_group_id
+JOIN facilities f ON f.id = g.facility_id
+JOIN neighbourhoods n ON n.id = f.neighbourhood_id;
+
+-- Take a free bay for a household: at the first of some facilities, in their order, that has one for the whole period.
+-- `stay` is NULL where none has, or where the household has another stay then, which `stay_in_way` tells. The caller has
+-- locked the household. Calls may wait for each other's dead holds in a circle; the database ends one of them then, which
+-- has done nothing and is asked again.
+CREATE FUNCTION take_bay(
+    wanted_by BIGINT,
+    places BIGINT[],
+    wanted TSTZRANGE,
+    only_bay BIGINT,
+    needed TEXT[],
+    height DOUBLE PRECISION,
+    hold_until TIMESTAMP WITH TIME ZONE,
+    OUT stay BIGINT,
+    OUT place BIGINT,
+    OUT bay BIGINT,
+    OUT bay_number INTEGER,
+    OUT bay_group TEXT,
+    OUT place_name TEXT,
+    OUT price_cents BIGINT,
+    OUT stay_in_way BOOLEAN
+) LANGUAGE plpgsql AS $$
+DECLARE
+    share CONSTANT DOUBLE PRECISION := random();
+    candidate BIGINT;
+BEGIN
+    FOREACH candidate IN ARRAY places LOOP
+        LOOP
+            SELECT f.id, free.id, free.number, g.code, f.name, f.night_price_cents
+            INTO place, bay, bay_number, bay_group, place_name, price_cents
+            FROM facilities f
+            JOIN openings o ON o.facility_id = f.id
+            JOIN bay_groups g ON g.id = o.bay_group_id
+            CROSS JOIN LATERAL (
+                SELECT min(b.id) AS first, max(b.id) AS last
+                FROM (
+                    SELECT y.id FROM bays y
+                    WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
+                    OFFSET 0
+                ) b
+            ) own
+            CROSS JOIN LATERAL (
+                SELECT b.id, b.number FROM bays b
+                WHERE b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
+                  AND (only_bay IS NULL OR b.id = only_bay)
+                  AND b.id NOT IN (
+                      SELECT s.bay_id FROM stays s
+                      WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+                        AND s.state IN ('held', 'confirmed')
+                        AND (s.state = 'confirmed' OR s.expires_at > clock_timestamp())
+                  )
+                -- From a bay by chance upwards, then from the first: callers that come together seldom want the same.
+                ORDER BY b.number < o.first_number + floor(share * (o.last_number - o.first_number + 1)), b.number
+                LIMIT 1
+            ) free
+            WHERE f.id = candidate AND f.status = 'published' AND upper(wanted) <= f.materialised_until
+              AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+              AND o.during @> wanted AND o.starts @> lower(wanted) AND o.ends @> upper(wanted)
+              AND g.kinds @> needed
+              AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+            ORDER BY cardinality(g.kinds), g.position
+            LIMIT 1;
+            EXIT WHEN NOT FOUND;
+            INSERT INTO stays (bay_id, household_id, during, kind, state, expires_at)
+            VALUES (bay, wanted_by, wanted, 'booking',
+                    CASE WHEN hold_until IS NULL THEN 'confirmed' ELSE 'held' END, hold_until)
+            ON CONFLICT DO NOTHING
+            RETURNING id INTO stay;
+            IF stay IS NOT NULL THEN
+                RETURN;
+            END IF;
+            -- Somebody was faster, or a hold is in the way that has run out: look again.
+            UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
+            WHERE s.bay_id = bay AND s.during && wanted AND s.state = 'held' AND s.expires_at <= clock_timestamp();
+            IF EXISTS (
+                -- A night of its permit, placed at this moment.
+                SELECT FROM stays s
+                WHERE s.household_id = wanted_by AND s.state IN ('held', 'confirmed')
+                  AND (s.during && wanted
+                       OR hold_until IS NOT NULL AND s.state = 'held')
+            ) THEN
+                stay_in_way := true;
+                RETURN;
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- Hold or book a bay: `problem` names why the request makes no sense or is not its sender's to make; else `outcome` is
+-- the booking, or an object with the `reason` why there is none. Both are kept with the request's key.
+CREATE FUNCTION book(
+    kind TEXT, secret_hash BYTEA, visit_hash BYTEA, act TEXT,
+    request_key TEXT, request_hash BYTEA,
+    wanted TSTZRANGE, only_facility BIGINT, only_bay BIGINT, only_vehicle BIGINT, at_once BOOLEAN,
+    hold INTERVAL, cooldown INTERVAL, most_ahead INTEGER, most_alternatives INTEGER
+) RETURNS TABLE (problem TEXT, outcome JSON) LANGUAGE plpgsql AS $$
+DECLARE
+    who RECORD;
+    place RECORD;
+    car RECORD;
+    before RECORD;
+    standing RECORD;
+    places BIGINT[];
+    walks INTEGER[];
+    walk INTEGER;
+    until TIMESTAMP WITH TIME ZONE;
+    hold_until TIMESTAMP WITH TIME ZONE;
+    taken RECORD;
+BEGIN
+    SELECT * INTO who FROM begin_for_household(kind, secret_hash, visit_hash);
+    IF who.problem IS NOT NULL THEN
+        RETURN QUERY SELECT who.problem, NULL::json;
+        RETURN;
+    END IF;
+    -- A committee worker's key means something else at every household.
+    request_hash := request_hash || int8send(who.household_id);
+    -- The key's lock comes first, so that whoever gets it sees what the one before has stored.
+    IF NOT pg_try_advisory_xact_lock(2, hashtext(who.account_id || ' ' || request_key)) THEN
+        RETURN QUERY SELECT 'in_flight', NULL::json;
+        RETURN;
+    END IF;
+    SELECT r.request_sha256, r.outcome INTO before
+    FROM booking_requests r WHERE r.account_id = who.account_id AND r.key = request_key;
+    IF FOUND THEN
+        RETURN QUERY SELECT CASE WHEN before.request_sha256 <> request_hash THEN 'key_reused' END, before.outcome;
+        RETURN;
+    END IF;
+
+    SELECT h.home_id, o.neighbourhood_id, n.timezone, (n.policy->>'max_walk_m')::double precision AS max_walk_m INTO place
+    FROM households h JOIN homes o ON o.id = h.home_id JOIN neighbourhoods n ON n.id = o.neighbourhood_id
+    WHERE h.id = who.household_id;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'no_home', NULL::json;
+        RETURN;
+    END IF;
+    IF only_facility IS NULL AND only_bay IS NULL THEN
+        SELECT array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id), array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id),
+               max(f.materialised_until)
+        INTO places, walks, until
+        FROM walk_pairs w JOIN facilities f ON f.id = w.facility_id
+        WHERE w.home_id = place.home_id AND w.walk_m <= place.max_walk_m AND f.status = 'published';
+    ELSE
+        SELECT ARRAY[f.id], ARRAY[w.walk_m], f.materialised_until INTO places, walks, until
+        FROM facilities f LEFT JOIN walk_pairs w ON w.home_id = place.home_id AND w.facility_id = f.id
+        WHERE f.status = 'published' AND f.neighbourhood_id = place.neighbourhood_id
+          AND f.id = COALESCE(only_facility, (
+              SELECT g.facility_id FROM bays b JOIN bay_groups g ON g.id = b.bay_group_id WHERE b.id = only_bay
+          ))
+          AND (only_bay IS NULL OR EXISTS (
+              SELECT FROM bays b JOIN bay_groups g ON g.id = b.bay_group_id WHERE b.id = only_bay AND g.facility_id = f.id
+          ));
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT 'no_place', NULL::json;
+            RETURN;
+        END IF;
+    END IF;
+    SELECT count(*) AS number, min(v.id) AS id, string_to_array(min(v.needs), ' ') AS needs, min(v.height_m) AS height_m
+    INTO car FROM vehicles v
+    WHERE v.household_id = who.household_id AND v.withdrawn_at IS NULL AND (only_vehicle IS NULL OR v.id = only_vehicle);
+    IF car.number <> 1 THEN
+        RETURN QUERY SELECT 'vehicle_unclear', NULL::json;
+        RETURN;
+    END IF;
+
+    -- Whoever shrinks what these facilities offer waits until we are done, or we see what is left. Everybody who locks
+    -- several does so in the order of their ids, and before any row is changed.
+    PERFORM pg_advisory_xact_lock_shared(wanted_place.id)
+    FROM (SELECT unnest(places) AS id ORDER BY 1) wanted_place;
+    -- One request of a household at a time.
+    PERFORM pg_advisory_xact_lock(1, hashint8(who.household_id));
+    IF EXISTS (SELECT FROM stays s WHERE s.household_id = who.household_id AND s.state = 'held') THEN
+        UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
+        WHERE s.household_id = who.household_id AND s.state = 'held' AND s.expires_at <= clock_timestamp();
+    END IF;
+    SELECT (SELECT x.id FROM stays x WHERE x.household_id = who.household_id AND x.state = 'held') AS held,
+           count(*) FILTER (WHERE s.during && wanted) > 0 AS overlaps,
+           min(s.id) FILTER (WHERE s.during && wanted AND s.kind = 'booking') AS overlapping,
+           count(*) FILTER (WHERE s.kind = 'booking' AND upper(s.during) > clock_timestamp()) AS ahead,
+           (SELECT max(x.ended_at) FROM stays x WHERE x.household_id = who.household_id AND x.state = 'expired')
+               + cooldown AS again_at
+    INTO standing FROM stays s
+    WHERE s.household_id = who.household_id AND s.state IN ('held', 'confirmed')
+      AND upper(s.during) > least(clock_timestamp(), lower(wanted));
+    outcome := CASE
+        WHEN standing.overlaps THEN
+            json_build_object('reason', 'overlapping', 'booking', standing.overlapping)
+        WHEN standing.held IS NOT NULL AND NOT at_once THEN json_build_object('reason', 'held', 'booking', standing.held)
+        WHEN standing.ahead >= most_ahead THEN json_build_object('reason', 'too_many')
+        WHEN standing.again_at > clock_timestamp() AND NOT at_once THEN
+            json_build_object('reason', 'cooldown', 'again_at', standing.again_at)
+    END;
+    IF outcome IS NULL THEN
+        IF until < upper(wanted) THEN
+            RETURN QUERY SELECT 'not_bookable_yet', json_build_object('until', until);
+            RETURN;
+        END IF;
+        hold_until := CASE WHEN NOT at_once THEN clock_timestamp() + hold END;
+        SELECT * INTO taken FROM take_bay(
+            who.household_id, CASE WHEN until IS NULL THEN '{}' ELSE places END, wanted, only_bay, car.needs, car.height_m,
+            hold_until
+        );
+        IF taken.stay_in_way THEN
+            outcome := json_build_object('reason', 'overlapping', 'booking', NULL);
+        ELSIF taken.stay IS NULL THEN
+            outcome := json_build_object('reason', 'full', 'alternatives', alternatives(
+                who.household_id, place.home_id, wanted, car.needs, car.height_m,
+                CASE WHEN only_facility IS NULL AND only_bay IS NULL THEN '{}' ELSE places END, most_alternatives
+            ));
+        ELSE
+            walk := walks[array_position(places, taken.place)];
+            INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by, walk_m, price_cents)
+            VALUES (taken.stay, who.household_id, car.id, who.account_id, walk, taken.price_cents);
+            -- As shown_bookings has it, which would look everything up again.
+            outcome := json_build_object(
+                'id', taken.stay, 'state', CASE WHEN at_once THEN 'confirmed' ELSE 'held' END, 'bay_id', taken.bay,
+                'expires_at', hold_until, 'starts_at', lower(wanted), 'ends_at', upper(wanted),
+                'facility_id', taken.place, 'name', taken.place_name, 'bay_group', taken.bay_group,
+                'number', taken.bay_number, 'timezone', place.timezone, 'vehicle_id', car.id, 'walk_m', walk,
+                'price_cents', taken.price_cents
+            );
+        END IF;
+    END IF;
+    -- Whoever was asked to wait asks again as it was asked: nothing was done that could be done twice.
+    IF outcome->>'reason' IS DISTINCT FROM 'cooldown' THEN
+        INSERT INTO booking_requests (account_id, key, request_sha256, outcome)
+        VALUES (who.account_id, request_key, request_hash, outcome);
+    END IF;
+    PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+    RETURN NEXT;
+END
+$$;
+
+-- Confirm a hold that has not run out, in one statement: whoever expires it comes before or after. Doing it twice is the
+-- same as doing it once. Answers as book() does.
+CREATE FUNCTION confirm_booking(kind TEXT, secret_hash BYTEA, visit_hash BYTEA, act TEXT, booking BIGINT)
+RETURNS TABLE (problem TEXT, outcome JSON) LANGUAGE plpgsql AS $$
+DECLARE
+    who RECORD;
+BEGIN
+    SELECT * INTO who FROM begin_for_household(kind, secret_hash, visit_hash);
+    IF who.problem IS NULL THEN
+        UPDATE stays s SET state = 'confirmed', expires_at = NULL
+        FROM bookings b
+        WHERE s.id = booking AND b.stay_id = s.id AND b.household_id = who.household_id
+          AND s.state = 'held' AND s.expires_at > clock_timestamp();
+        IF FOUND THEN
+            PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+        END IF;
+        SELECT CASE WHEN b.state = 'confirmed' THEN row_to_json(b)
+                    ELSE json_build_object('reason', 'hold_expired', 'booking', booking) END
+        INTO outcome FROM shown_bookings b WHERE b.id = booking AND b.household_id = who.household_id;
+    END IF;
+    problem := COALESCE(who.problem, CASE WHEN outcome IS NULL THEN 'not_found' END);
+    RETURN NEXT;
+END
+$$;
+
+-- Cancel a booking that has not begun, or a hold; give the rest of another back. Doing it twice is the same as doing it
+-- once. Answers as book() does.
+CREATE FUNCTION cancel_booking(kind TEXT, secret_hash BYTEA, visit_hash BYTEA, act TEXT, booking BIGINT)
+RETURNS TABLE (problem TEXT, outcome JSON) LANGUAGE plpgsql AS $$
+DECLARE
+    who RECORD;
+BEGIN
+    SELECT * INTO who FROM begin_for_household(kind, secret_hash, visit_hash);
+    IF who.problem IS NULL THEN
+        UPDATE stays s SET
+            state = CASE WHEN s.state = 'held' OR lower(s.during) >= clock_timestamp() THEN 'cancelled'
+                         ELSE 'given_back' END,
+            expires_at = NULL,
+            ended_at = clock_timestamp()
+        FROM bookings b
+        WHERE s.id = booking AND b.stay_id = s.id AND b.household_id = who.household_id
+          AND upper(s.during) > clock_timestamp()
+          AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > clock_timestamp());
+        IF FOUND THEN
+            PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+        END IF;
+        SELECT row_to_json(b) INTO outcome
+        FROM shown_bookings b WHERE b.id = booking AND b.household_id = who.household_id;
+    END IF;
+    problem := COALESCE(who.problem, CASE WHEN outcome IS NULL THEN 'not_found' END);
+    RETURN NEXT;
+END
+$$;
+
+-- Begin a request that only whoever acts for a household may make.
+CREATE FUNCTION begin_for_household(
+    kind TEXT, secret_hash BYTEA, visit_hash BYTEA,
+    OUT problem TEXT, OUT account_id BIGINT, OUT household_id BIGINT, OUT on_behalf BOOLEAN
+) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT r.account_id, r.household_id, r.on_behalf INTO account_id, household_id, on_behalf
+    FROM begin_request(kind, secret_hash, visit_hash) r;
+    problem := CASE
+        WHEN account_id IS NULL THEN 'not_signed_in'
+        WHEN visit_hash IS NOT NULL AND NOT on_behalf THEN 'not_allowed'
+        WHEN household_id IS NULL THEN 'no_household'
+    END;
+END
+$$;
+
+-- Note what a committee worker does in the name of a household, under the mandate that covers it.
+CREATE FUNCTION note_act(worker BIGINT, household BIGINT, what TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO acts (household_id, account_id, sub_district, act)
+    SELECT household, worker, (SELECT o.estate FROM households h JOIN homes o ON o.id = h.home_id WHERE h.id = household), what;
+END
+$$;
+
+-- The time zone that the household lives in for which somebody acts; NULL where nobody may.
+CREATE FUNCTION zone_of_household(kind TEXT, secret_hash BYTEA, visit_hash BYTEA) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    who RECORD;
+BEGIN
+    SELECT * INTO who FROM begin_for_household(kind, secret_hash, visit_hash);
+    RETURN (
+        SELECT n.timezone FROM households h JOIN homes o ON o.id = h.home_id
+        JOIN neighbourhoods n ON n.id = o.neighbourhood_id WHERE h.id = who.household_id AND who.problem IS NULL
+    );
+END
+$$;

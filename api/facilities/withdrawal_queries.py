@@ -1,0 +1,89 @@
+"""What withdrawals ask the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, text, update
+
+from api.db import tables
+
+_f = tables.facilities
+
+
+def set_version(connection: Connection, facility_id: int, version: int) -> None:
+    """Count a change of what is published."""
+    connection.execute(update(_f).where(_f.c.id == facility_id).values(version=version))
+
+
+def close_facility(
+    connection: Connection, facility_id: int, *, closed_from: datetime, closed_to: datetime, reason: str
+) -> None:
+    """Add a closure, in local time."""
+    connection.execute(
+        text(
+            "INSERT INTO closures (facility_id, position, closed_from, closed_to, reason)"
+            " SELECT :facility, COALESCE(max(position) + 1, 0), :start, :end, :reason"
+            " FROM closures WHERE facility_id = :facility"
+        ),
+        {"facility": facility_id, "start": closed_from, "end": closed_to, "reason": reason},
+    )
+
+
+def limit_bays(connection: Connection, group_id: int, bays: int) -> None:
+    """Let no window of a bay group open more than so many bays."""
+    w = tables.share_windows
+    connection.execute(update(w).where(w.c.bay_group_id == group_id, w.c.bays > bays).values(bays=bays))
+
+
+def set_status(connection: Connection, facility_id: int, status: str) -> None:
+    """Say that a facility is published or withdrawn."""
+    connection.execute(update(_f).where(_f.c.id == facility_id).values(status=status))
+
+
+def cancel_stays(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """End stays that lost their bay; return those that their households have not ended themselves meanwhile."""
+    query = text(
+        "UPDATE stays SET state = 'cancelled', ended_at = clock_timestamp()"
+        " WHERE id = ANY(:ids) AND state = 'confirmed' RETURNING id"
+    )
+    return list(connection.scalars(query, {"ids": list(ids)}))
+
+
+def stays_of(connection: Connection, ids: Sequence[int], *, after: datetime) -> list[Row[Any]]:
+    """Return `id`, `household_id`, `permit_id` and `kind` of stays that end after a moment, by id."""
+    query = text(
+        "SELECT id, household_id, permit_id, kind FROM stays"
+        " WHERE id = ANY(:ids) AND upper(during) > :after ORDER BY id"
+    )
+    return list(connection.execute(query, {"ids": list(ids), "after": after}))
+
+
+def add_withdrawal(connection: Connection, values: Mapping[str, Any]) -> int:
+    """Store a withdrawal; return its id."""
+    statement = text(
+        "INSERT INTO withdrawals (facility_id, version, change, urgency, reason, effective_from, stays, permits,"
+        " households, confirmed_by) VALUES (:facility_id, :version, CAST(:change AS json), :urgency, :reason,"
+        " :effective_from, :stays, :permits, :households, :confirmed_by) RETURNING id"
+    )
+    return int(connection.execute(statement, values).scalar_one())
+
+
+def list_withdrawals(connection: Connection, facility_id: int) -> list[Row[Any]]:
+    """List the withdrawals of a facility, the newest first."""
+    query = text("SELECT * FROM withdrawals WHERE facility_id = :id ORDER BY id DESC LIMIT 1000")
+    return list(connection.execute(query, {"id": facility_id}))
+
+
+def withdraw_those_due(connection: Connection, *, forever: datetime) -> list[int]:
+    """Take off the list the published facilities whose closure for good has begun; return their ids."""
+    query = text(
+        "UPDATE facilities f SET status = 'withdrawn' FROM neighbourhoods n"
+        " WHERE n.id = f.neighbourhood_id AND f.status = 'published' AND EXISTS ("
+        "   SELECT FROM closures c WHERE c.facility_id = f.id AND c.closed_to = :forever"
+        "   AND c.closed_from <= clock_timestamp() AT TIME ZONE n.timezone)"
+        " RETURNING f.id"
+    )
+    return [cast("int", found) for found in connection.scalars(query, {"forever": forever})]

@@ -1,0 +1,1 @@
+"""The description of the interface (OpenAPI), as a stranger reads it."""

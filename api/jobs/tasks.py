@@ -1,0 +1,89 @@
+"""Jobs by name, and when the clock asks for them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from procrastinate import App, JobContext, RetryStrategy
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from api.facilities.import_jobs import JOB as IMPORT
+from api.facilities.import_jobs import store_import
+from api.jobs.service import (
+    Counts,
+    expire_due_holds,
+    finish_due_withdrawals,
+    forget,
+    place_nights_of_permits,
+    remind_to_leave,
+    roll_horizon,
+)
+from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.runs.computing import RunPutBack, compute_run
+from api.runs.service import JOB as RUN
+
+_logger = logging.getLogger("baytide")
+
+_WORK: dict[str, Callable[[Engine], Counts]] = {
+    "expire_holds": expire_due_holds,
+    "remind_to_leave": remind_to_leave,
+    "roll_horizon": roll_horizon,
+    "place_nights_of_permits": place_nights_of_permits,
+    "finish_withdrawals": finish_due_withdrawals,
+    "forget_old_rows": forget,
+}
+_UPKEEP = {"retry_stalled_jobs": retry_stalled_jobs, "forget_finished_jobs": forget_finished_jobs}
+CLOCK = {
+    "retry_stalled_jobs": "* * * * *",
+    "expire_holds": "* * * * *",
+    "remind_to_leave": "* * * * *",
+    "roll_horizon": "*/10 * * * *",  # days begin at another hour in every zone; most of the time nothing is late
+    "place_nights_of_permits": "5-55/10 * * * *",
+    "finish_withdrawals": "22 * * * *",
+    "forget_old_rows": "32 * * * *",
+    "forget_finished_jobs": "42 * * * *",
+}
+"""Name → minutes at which the clock asks for it (cron, UTC). What fails is not tried again: the clock asks again."""
+
+
+def add_tasks(app: App, engine: Engine) -> None:
+    """Tell a queue what our jobs do on the database of an engine."""
+    for name, does in _WORK.items():
+        task = app.task(name=name, lock=name, queueing_lock=name)(_told(name, does, engine))
+        app.periodic(cron=CLOCK[name])(task)
+    for name, keeps in _UPKEEP.items():
+        # Without a lock: a dead worker's would keep everybody else from finding out.
+        upkeep = app.task(name=name, queueing_lock=name, pass_context=True)(keeps)
+        app.periodic(cron=CLOCK[name])(upkeep)
+    again = RetryStrategy(retry_exceptions=(RunPutBack, OperationalError))
+    app.task(name=RUN, retry=again, pass_context=True)(_runs_on(engine))
+    app.task(name=IMPORT, retry=again)(lambda number: store_import(engine, number))
+
+
+def _runs_on(engine: Engine) -> Callable[[JobContext, int], None]:
+    """Return the job that computes a run; it makes way when its worker has to end."""
+
+    def compute(context: JobContext, run: int) -> None:
+        compute_run(engine, run, asked_to_end=context.should_abort)
+
+    return compute
+
+
+def _told(name: str, does: Callable[[Engine], Counts], engine: Engine) -> Callable[[int], None]:
+    """Return a job that says in one line what it did, if it did anything, or that it failed."""
+
+    def do_and_tell(timestamp: int = 0) -> None:  # noqa: ARG001 -- the queue says for which minute the clock asked
+        begun = time.monotonic()
+        try:
+            done = does(engine)
+        except Exception as error:
+            _logger.error("job_failed job=%s error=%s", name, type(error).__name__, exc_info=error)
+            raise
+        fields = " ".join(f"{field}={number}" for field, number in done.items())
+        level = logging.INFO if any(done.values()) else logging.DEBUG
+        _logger.log(level, "job_done job=%s %s seconds=%.3f", name, fields, time.monotonic() - begun)
+
+    return do_and_tell

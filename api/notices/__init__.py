@@ -1,0 +1,1 @@
+"""What households are told: stays that were taken from them, and when it is time to leave."""

@@ -1,0 +1,37 @@
+"""A household reads what it is told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from api.accounts.dependencies import Transaction
+from api.accounts.residents import ActingResident
+from api.cursors import cursor_of, id_before
+from api.notices import queries
+from api.notices.schemas import NoticeOut, NoticePage, notice_out
+
+router = APIRouter(prefix="/v1/notices", tags=["notices"])
+NoticeId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+_LIST = "notices"
+
+
+@router.get("", summary="What the household is told")
+def get_notices(
+    transaction: Transaction,
+    resident: ActingResident,
+    cursor: Annotated[str | None, Query(max_length=60, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> NoticePage:
+    """List notices of stays that were taken from the household or end soon, the newest first."""
+    before = id_before(cursor, of=_LIST)
+    rows = queries.list_notices(transaction, resident.household_id, before=before, limit=limit + 1)
+    more = cursor_of(rows[limit - 1].id, of=_LIST) if len(rows) > limit else None
+    return NoticePage(notices=[notice_out(row) for row in rows[:limit]], next=more)
+
+
+@router.post("/{notice}/read", summary="Note that a notice was read")
+def post_read(transaction: Transaction, resident: ActingResident, notice: NoticeId) -> NoticeOut:
+    """Keep when it was first read; the same again changes nothing."""
+    return notice_out(queries.mark_read(transaction, resident.household_id, notice))

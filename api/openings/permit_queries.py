@@ -1,0 +1,136 @@
+"""What the nights of permits ask of the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from api.openings.permit_nights import Occupancy, Permit, PlacedNight
+from api.openings.ticks import utc_minute, utc_moment
+
+_ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999_999)
+
+
+@contextmanager
+def rights_of_worker(connection: Connection) -> Iterator[None]:
+    """Act as the worker for a while: owners who publish may not see permits, whose nights come first all the same."""
+    before = connection.scalar(text("SELECT current_setting('baytide.roles', true)"))
+    _set_roles(connection, "worker")
+    yield  # after an error the transaction is over, and the setting with it
+    _set_roles(connection, before or "")
+
+
+def _set_roles(connection: Connection, roles: str) -> None:
+    connection.execute(text("SELECT set_config('baytide.roles', :roles, true)"), {"roles": roles})
+
+
+def active_permits(connection: Connection, facility_ids: Sequence[int], *, since: date) -> list[Permit]:
+    """List the permits in force at facilities whose term does not end before a date, with the nights given back."""
+    query = text(
+        "SELECT p.id, p.household_id, p.bay_group_id, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, "
+        "p.arrive_min, p.leave_min, p.stay_through, away.first AS away_first, away.last AS away_last "
+        "FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id CROSS JOIN LATERAL ("
+        "SELECT array_agg(lower(a.nights) ORDER BY a.nights) AS first, "
+        "array_agg(upper(a.nights) - 1 ORDER BY a.nights) AS last "
+        "FROM permit_absences a WHERE a.permit_id = p.id) AS away "
+        "WHERE g.facility_id = ANY(:ids) AND p.state = 'active' AND upper(p.term) > :since ORDER BY p.id"
+    )
+    rows = connection.execute(query, {"ids": list(facility_ids), "since": since})
+    return [_permit(row) for row in rows]
+
+
+def _permit(row: Row[Any]) -> Permit:
+    return Permit(
+        id=row.id,
+        household_id=row.household_id,
+        bay_group_id=row.bay_group_id,
+        first=row.first,
+        last=row.last,
+        days=row.days,
+        arrive_min=row.arrive_min,
+        leave_min=row.leave_min,
+        stay_through=row.stay_through,
+        absences=tuple(zip(row.away_first or (), row.away_last or (), strict=True)),
+    )
+
+
+def list_facilities_with_permits(connection: Connection, *, since: date) -> list[int]:
+    """List the published facilities at which permits are in force whose term does not end before a date."""
+    query = text(
+        "SELECT DISTINCT f.id FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id "
+        "JOIN facilities f ON f.id = g.facility_id "
+        "WHERE f.status = 'published' AND p.state = 'active' AND upper(p.term) > :since ORDER BY f.id"
+    )
+    return list(connection.scalars(query, {"since": since}))
+
+
+def numbered_bays(connection: Connection, group_ids: Sequence[int]) -> dict[int, dict[int, int]]:
+    """Return bay ids by bay group and number."""
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    query = text("SELECT bay_group_id, number, id FROM bays WHERE bay_group_id = ANY(:ids)")
+    for row in connection.execute(query, {"ids": list(group_ids)}):
+        found[row.bay_group_id][row.number] = row.id
+    return found
+
+
+def occupancy(connection: Connection, permits: Sequence[Permit], *, now: datetime) -> Occupancy:
+    """Return what is taken after now of the bays and households of permits."""
+    taken = Occupancy()
+    query = text(
+        "SELECT s.bay_id, s.household_id, lower(s.during) AS starts_at, upper(s.during) AS ends_at "
+        "FROM stays s JOIN bays b ON b.id = s.bay_id "
+        "WHERE (b.bay_group_id = ANY(:groups) OR s.household_id = ANY(:households)) "
+        "AND s.state IN ('held', 'confirmed') AND s.during && tstzrange(:now, NULL)"
+    )
+    values = {
+        "groups": [permit.bay_group_id for permit in permits],
+        "households": [permit.household_id for permit in permits],
+        "now": now,
+    }
+    for row in connection.execute(query, values):
+        span = utc_minute(row.starts_at), utc_minute(row.ends_at + _ALMOST_A_MINUTE)
+        taken.bays.setdefault(row.bay_id, []).append(span)
+        taken.households.setdefault(row.household_id, []).append(span)
+    last = text(
+        "SELECT DISTINCT ON (permit_id) permit_id, bay_id FROM stays "
+        "WHERE permit_id = ANY(:ids) AND state IN ('confirmed', 'given_back') ORDER BY permit_id, night DESC"
+    )
+    ids = [permit.id for permit in permits]
+    taken.last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids})}
+    return taken
+
+
+def placed_before(connection: Connection, permits: Sequence[Permit]) -> set[tuple[int, date]]:
+    """Return (permit, night) of the nights that have their stay, or were given back."""
+    query = text(
+        "SELECT permit_id, night FROM stays "
+        "WHERE permit_id = ANY(:ids) AND state IN ('held', 'confirmed', 'given_back')"
+    )
+    rows = connection.execute(query, {"ids": [permit.id for permit in permits]})
+    return {(row.permit_id, row.night) for row in rows}
+
+
+def insert_nights(connection: Connection, placed: Sequence[PlacedNight], permits: dict[int, Permit]) -> int:
+    """Store nights as stays; one whose bay was taken at this moment is left out. Return how many are stored."""
+    query = text(
+        "INSERT INTO stays (bay_id, household_id, permit_id, night, during, kind, state) "
+        "SELECT bay, household, permit, night, tstzrange(starts_at, ends_at), 'permit', 'confirmed' "
+        "FROM unnest(CAST(:bays AS bigint[]), CAST(:households AS bigint[]), CAST(:permits AS bigint[]), "
+        "CAST(:nights AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) "
+        "AS wanted (bay, household, permit, night, starts_at, ends_at) ON CONFLICT DO NOTHING"
+    )
+    nights = [each.night for each in placed]
+    values = {
+        "bays": [each.bay_id for each in placed],
+        "households": [permits[night.permit_id].household_id for night in nights],
+        "permits": [night.permit_id for night in nights],
+        "nights": [night.night for night in nights],
+        "starts": [utc_moment(night.begin_min) for night in nights],
+        "ends": [utc_moment(night.end_min) for night in nights],
+    }
+    return connection.execute(query, values).rowcount

@@ -1,0 +1,117 @@
+"""The nights of permits at some facilities, placed in the transaction that sells the nights around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from api.calendars.clock import day_number
+from api.calendars.day_kinds import DayKinds
+from api.openings.permit_nights import LONGEST_STAY_DAYS, Night, Permit, nights_of, place_nights
+from api.openings.permit_queries import (
+    active_permits,
+    insert_nights,
+    numbered_bays,
+    occupancy,
+    placed_before,
+    rights_of_worker,
+)
+from api.openings.queries import stored_openings
+from api.openings.ticks import utc_minute
+
+_TRIES = 3
+"""A bay may be booked between our look and our writing; then another is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selling:
+    """A facility that is sold up to a minute in UTC, with its bay groups, zone and calendar."""
+
+    facility_id: int
+    group_ids: tuple[int, ...]
+    zone: ZoneInfo
+    kinds: DayKinds
+    until_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class NightsPlaced:
+    """How many nights of permits got their bay, and those that have none."""
+
+    placed: int
+    without_bay: tuple[Night, ...]
+
+
+def place_permit_nights(connection: Connection, selling: Sequence[Selling], *, now: datetime) -> NightsPlaced:
+    """
+    Give every night of every permit its bay, as far as facilities are sold; those that have one keep it.
+
+    A night that begins before what is sold ends is placed whole. Nights under way are left alone.
+
+    Parameters
+    ----------
+    selling
+        Facilities whose openings are written; the caller holds their locks.
+    """
+    with rights_of_worker(connection):
+        since = now.date() - timedelta(days=LONGEST_STAY_DAYS)
+        found = active_permits(connection, [s.facility_id for s in selling], since=since)
+        permits = {permit.id: permit for permit in found}
+        placed, left = 0, _nights_without_stay(connection, permits, selling, now=now)
+        for _ in range(_TRIES):
+            stored = _place(connection, permits, left, selling, now=now)
+            placed += stored
+            if not stored:
+                break
+            left = _nights_without_stay(connection, permits, selling, now=now)
+    return NightsPlaced(placed, tuple(left))
+
+
+def _nights_without_stay(
+    connection: Connection, permits: Mapping[int, Permit], selling: Sequence[Selling], *, now: datetime
+) -> list[Night]:
+    """List the nights to come that have no stay and were not given back."""
+    if not permits:
+        return []
+    there = placed_before(connection, list(permits.values()))
+    at_group = {group: facility for facility in selling for group in facility.group_ids}
+    nights = [
+        night
+        for permit in permits.values()
+        if (facility := at_group.get(permit.bay_group_id))
+        for night in nights_of(
+            permit,
+            facility.kinds,
+            facility.zone,
+            today=day_number(now.astimezone(facility.zone).date()),
+            until_min=facility.until_min,
+        )
+    ]
+    return [n for n in nights if n.begin_min >= utc_minute(now) and (n.permit_id, n.night) not in there]
+
+
+def _place(
+    connection: Connection,
+    permits: dict[int, Permit],
+    nights: Sequence[Night],
+    selling: Sequence[Selling],
+    *,
+    now: datetime,
+) -> int:
+    """Choose bays for nights by what is free at this moment, and store them; return how many."""
+    if not nights:
+        return 0
+    openings = stored_openings(connection, [facility.facility_id for facility in selling], now=now)
+    chosen, _ = place_nights(
+        nights,
+        permits,
+        {group: list(found.values()) for group, found in openings.items()},
+        numbered_bays(connection, [permit.bay_group_id for permit in permits.values()]),
+        occupancy(connection, list(permits.values()), now=now),
+        until_min={group: facility.until_min for facility in selling for group in facility.group_ids},
+    )
+    return insert_nights(connection, chosen, permits) if chosen else 0

@@ -1,0 +1,1 @@
+"""Allocation runs: asked for by planners, computed apart from the service, stored as plans."""

@@ -1,0 +1,1 @@
+"""Live map layers as vector tiles, made by the database."""

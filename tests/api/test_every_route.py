@@ -1,0 +1,352 @@
+"""Every route, walked as everybody: whoever is not entitled is refused, and nothing of anybody's changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Connection, Engine, text
+from starlette.routing import BaseRoute, Mount
+
+from api.app import create_app
+from tests.api.accounts import (
+    make_account,
+    make_committee_worker,
+    make_gate_key,
+    make_owner,
+    make_planner,
+    make_resident,
+    settings_of_tests,
+)
+from tests.api.estates import SLUG, Estates, give_facility, make_estates
+
+HERE = "http://127.0.0.1"
+PLATE = "沪A8K123"
+NOBODY, SOMEBODY, RESIDENT, OWNER, COMMITTEE, PLANNER, GATE = (
+    "nobody",
+    "somebody",
+    "resident",
+    "owner",
+    "committee worker",
+    "planner",
+    "gate",
+)
+ACCOUNTS = frozenset({SOMEBODY, RESIDENT, OWNER, COMMITTEE, PLANNER})
+EVERYBODY = ACCOUNTS | {NOBODY, GATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    Who may use a route.
+
+    Whoever is not in `may` is refused whatever the route is asked for. Those who are get no further with objects of
+    somebody else, where the path names one, but for those `anywhere`. `body` and `headers` are such as it understands.
+    """
+
+    may: frozenset[str]
+    anywhere: frozenset[str] = frozenset()
+    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+PUBLIC = Rule(EVERYBODY, EVERYBODY)
+SIGNED_IN = Rule(ACCOUNTS)
+HOUSEHOLD = Rule(frozenset({RESIDENT}))
+PLANNING = Rule(frozenset({PLANNER}), frozenset({PLANNER}))
+FACILITY_OF_ITS_OWNER = Rule(ACCOUNTS, frozenset({PLANNER}))
+OFFERING = Rule(frozenset({OWNER, PLANNER}), frozenset({OWNER, PLANNER}))
+SEEN = {"If-Match": '"2"'}
+WITHDRAWAL = {"kind": "facility", "urgency": "planned", "reason": "sold", "from": "2030-01-01T00:00:00Z"}
+WINDOW = {"days": "daily", "from": "18:00", "to": "31:30", "bays": 3}
+FEATURE = {
+    "type": "Feature",
+    "geometry": {"type": "Point", "coordinates": [121.5, 31.2]},
+    "properties": {
+        "id": "garage",
+        "kind": "park_garage",
+        "name": "Taken over",
+        "bay_groups": [{"id": "g", "kind": "standard", "windows": [WINDOW]}],
+    },
+}
+
+RULES: dict[str, Rule] = {
+    # What everybody may see.
+    "GET /healthz": PUBLIC,
+    "GET /readyz": PUBLIC,
+    "GET /metrics": PUBLIC,
+    "GET /": PUBLIC,
+    "GET /openapi.json": PUBLIC,
+    "HEAD /openapi.json": PUBLIC,
+    "GET /neighbourhoods/{neighbourhood}": PUBLIC,
+    "GET /v1/neighbourhoods": PUBLIC,
+    "GET /v1/neighbourhoods/{neighbourhood}/base-map.pmtiles": PUBLIC,
+    "HEAD /v1/neighbourhoods/{neighbourhood}/base-map.pmtiles": PUBLIC,
+    "GET /v1/neighbourhoods/{neighbourhood}/facilities": PUBLIC,
+    "GET /v1/neighbourhoods/{neighbourhood}/plans": PUBLIC,
+    "GET /v1/facilities/{facility}": PUBLIC,
+    "GET /v1/facilities/{facility}/availability": PUBLIC,
+    "GET /v1/neighbourhoods/{neighbourhood}/free-bays": PUBLIC,
+    "POST /v1/neighbourhoods/{neighbourhood}/free-bays": PUBLIC,
+    "GET /v1/tiles/facilities/{z}/{x}/{y}.mvt": PUBLIC,
+    "GET /v1/plans/{plan}": PUBLIC,
+    "GET /v1/plans/{plan}/assignments": PUBLIC,
+    "GET /v1/plans/{plan}/unserved": PUBLIC,
+    "GET /v1/plans/{plan}/certificate": PUBLIC,
+    # The door itself: it asks for a password.
+    "GET /log-in": PUBLIC,
+    "POST /log-in": PUBLIC,
+    "POST /log-out": PUBLIC,
+    "POST /v1/accounts": PUBLIC,
+    "POST /v1/account/password": PUBLIC,
+    "POST /v1/login-sessions": PUBLIC,
+    "POST /v1/tokens": PUBLIC,
+    # One's own account.
+    "GET /v1/account": SIGNED_IN,
+    "PATCH /v1/account": SIGNED_IN,
+    "GET /v1/login-sessions": SIGNED_IN,
+    "DELETE /v1/login-sessions": SIGNED_IN,
+    "GET /v1/login-sessions/current": SIGNED_IN,
+    "DELETE /v1/login-sessions/current": SIGNED_IN,
+    "DELETE /v1/login-sessions/{login_session}": SIGNED_IN,
+    "GET /v1/tokens": SIGNED_IN,
+    "DELETE /v1/tokens/{token}": SIGNED_IN,
+    "GET /v1/grants": SIGNED_IN,
+    "GET /v1/owners": SIGNED_IN,
+    "POST /v1/owners": SIGNED_IN,
+    # One's own household.
+    "PUT /v1/household": SIGNED_IN,
+    "GET /v1/household": HOUSEHOLD,
+    "GET /v1/household/acts": HOUSEHOLD,
+    "GET /v1/vehicle": HOUSEHOLD,
+    "PUT /v1/vehicle": HOUSEHOLD,
+    "DELETE /v1/vehicle": HOUSEHOLD,
+    "GET /v1/bookings": HOUSEHOLD,
+    "POST /v1/bookings": Rule(  # who asks is found out by the statement that books: the request has to make sense first
+        frozenset({RESIDENT}),
+        body={"to": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
+        headers={"Idempotency-Key": "anybody's"},
+    ),
+    "GET /v1/bookings/{booking}": HOUSEHOLD,
+    "POST /v1/bookings/{booking}/confirm": HOUSEHOLD,
+    "POST /v1/bookings/{booking}/cancel": HOUSEHOLD,
+    "GET /v1/permits": HOUSEHOLD,
+    "GET /v1/permits/{permit}/nights": HOUSEHOLD,
+    "POST /v1/permits/{permit}/absences": Rule(
+        frozenset({RESIDENT}), body={"first": "2030-01-01", "last": "2030-01-02"}
+    ),
+    "GET /v1/notices": HOUSEHOLD,
+    "POST /v1/notices/{notice}/read": HOUSEHOLD,
+    # The committee.
+    "POST /v1/committee/visits": Rule(frozenset({COMMITTEE})),
+    "POST /v1/committee/households": Rule(frozenset({COMMITTEE})),
+    # Owners and gates.
+    "GET /v1/facilities/{facility}/gate-devices": FACILITY_OF_ITS_OWNER,
+    "POST /v1/facilities/{facility}/gate-devices": Rule(ACCOUNTS, frozenset({PLANNER}), {"label": "mine now"}),
+    "POST /v1/gate-devices/{device}/key": FACILITY_OF_ITS_OWNER,
+    "DELETE /v1/gate-devices/{device}": FACILITY_OF_ITS_OWNER,
+    "GET /v1/gate": Rule(frozenset({GATE})),
+    # Supply: drafts and their past are for the owner and planners, withdrawals happen in public.
+    "POST /v1/neighbourhoods/{neighbourhood}/facilities/drafts": OFFERING,
+    "POST /v1/neighbourhoods/{neighbourhood}/facilities/import": OFFERING,
+    "GET /v1/imports/{import}": SIGNED_IN,
+    "GET /v1/neighbourhoods/{neighbourhood}/facilities/drafts": Rule(ACCOUNTS, ACCOUNTS),
+    "GET /v1/facilities/{facility}/draft": FACILITY_OF_ITS_OWNER,
+    "PUT /v1/facilities/{facility}/draft": Rule(ACCOUNTS, frozenset({PLANNER}), FEATURE, SEEN),
+    "DELETE /v1/facilities/{facility}/draft": Rule(ACCOUNTS, frozenset({PLANNER}), headers=SEEN),
+    "POST /v1/facilities/{facility}/draft/submission": Rule(ACCOUNTS, frozenset({PLANNER}), headers=SEEN),
+    "POST /v1/facilities/{facility}/draft/return": PLANNING,
+    "POST /v1/facilities/{facility}/draft/publication": PLANNING,
+    "GET /v1/facilities/{facility}/history": FACILITY_OF_ITS_OWNER,
+    "GET /v1/facilities/{facility}/withdrawals": PUBLIC,
+    "POST /v1/facilities/{facility}/withdrawals/preview": Rule(ACCOUNTS, frozenset({PLANNER}), WITHDRAWAL),
+    "POST /v1/facilities/{facility}/withdrawals": Rule(
+        ACCOUNTS, frozenset({PLANNER}), {"withdrawal": WITHDRAWAL, "token": "seen"}
+    ),
+    # Planners.
+    "POST /v1/grants": PLANNING,
+    "DELETE /v1/grants/{grant}": PLANNING,
+    "POST /v1/owners/{owner}/verification": PLANNING,
+    "POST /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
+    "GET /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
+    "GET /v1/runs/{run}": PLANNING,
+    "POST /v1/runs/{run}/cancel": PLANNING,
+    "GET /v1/plate-disputes": PLANNING,
+    "POST /v1/plate-disputes/{dispute}/decision": PLANNING,
+}
+
+
+def every_route(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """List every route of an app as `METHOD /path`, those of its routers too; files that are served are not routes."""
+    for route in routes:
+        if isinstance(route, Mount):
+            continue
+        router = getattr(route, "original_router", None)
+        if router is not None:
+            yield from every_route(router.routes)
+        else:
+            yield from (f"{method} {route.path}" for method in sorted(route.methods))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The app, headers of everybody, and objects that belong to none of them."""
+
+    client: TestClient
+    headers: dict[str, dict[str, str]]
+    objects: dict[str, object]
+
+
+@pytest.fixture
+def scene(engine: Engine) -> Iterator[Scene]:
+    estates = make_estates(engine)
+    victim = make_resident(engine, estates.east, "victim", plate=PLATE)
+    their_owner, other_owner = make_owner(engine, "their-owner"), make_owner(engine, "other-owner")
+    give_facility(engine, estates.garage, *their_owner.principal.owner_ids)
+    give_facility(engine, estates.tower, *other_owner.principal.owner_ids)
+    make_gate_key(engine, estates.garage)
+    accounts = {
+        SOMEBODY: make_account(engine),
+        RESIDENT: make_resident(engine, estates.west),
+        OWNER: other_owner,
+        COMMITTEE: make_committee_worker(engine, SLUG, "West"),
+        PLANNER: make_planner(engine),
+    }
+    headers = {NOBODY: {}, GATE: {"Authorization": f"Bearer {make_gate_key(engine, estates.tower)}"}}
+    with engine.begin() as connection:
+        objects = _objects(connection, estates, victim.account_id, victim.household_id)
+    objects["owner"] = next(iter(their_owner.principal.owner_ids))
+    app = create_app(settings_of_tests(), engine)
+    with TestClient(app, base_url=HERE, raise_server_exceptions=False) as client:
+        yield Scene(client, headers | {role: account.headers for role, account in accounts.items()}, objects)
+
+
+def _objects(connection: Connection, estates: Estates, account: int, household: int) -> dict[str, object]:
+    """Make one object of every kind that a path can name, none of them anybody's who walks."""
+    values: dict[str, Any] = {
+        "account": account,
+        "household": household,
+        "facility": estates.garage,
+        "tonight": datetime.now(UTC) + timedelta(hours=1),
+        "tomorrow": datetime.now(UTC) + timedelta(hours=9),
+    }
+
+    def one(statement: str) -> int:
+        return int(connection.execute(text(statement), values).scalar_one())
+
+    values["vehicle"] = one("SELECT id FROM vehicles WHERE household_id = :household")
+    values["group"] = one(
+        """INSERT INTO bay_groups (facility_id, code, position, kinds)
+           VALUES (:facility, 'g', 0, '{standard}') RETURNING id"""
+    )
+    values["bay"] = one("INSERT INTO bays (bay_group_id, number) VALUES (:group, 1) RETURNING id")
+    values["stay"] = one(
+        """INSERT INTO stays (bay_id, household_id, during, kind, state, expires_at)
+           VALUES (:bay, :household, tstzrange(:tonight, :tomorrow), 'booking', 'held', now() + '1 hour')
+           RETURNING id"""
+    )
+    one(
+        """INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by)
+           VALUES (:stay, :household, :vehicle, :account) RETURNING stay_id"""
+    )
+    one(
+        """INSERT INTO facility_drafts (facility_id, neighbourhood_id, owner_id, code, version, base_version, feature)
+           SELECT id, neighbourhood_id, owner_id, code, 2, 1, '{}' FROM facilities WHERE id = :facility
+           RETURNING facility_id"""
+    )
+    return {
+        "neighbourhood": SLUG,
+        "facility": estates.garage,
+        "plan": 1,
+        "booking": values["stay"],
+        "permit": one(
+            """INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min)
+               VALUES (:household, :vehicle, :group, '[2026-01-01,2031-01-01)', 'daily', 1140, 1860) RETURNING id"""
+        ),
+        "import": one(
+            """INSERT INTO facility_imports (neighbourhood_id, asked_by, publish, file, reading)
+               SELECT neighbourhood_id, :account, false, '', '{}' FROM facilities WHERE id = :facility RETURNING id"""
+        ),
+        "notice": one(
+            """INSERT INTO notices (household_id, kind, stay_id, facts)
+               SELECT household_id, 'leave_soon', id, jsonb_build_object(
+                   'facility', CAST(:facility AS bigint), 'from', lower(during), 'to', upper(during))
+               FROM stays WHERE id = :stay RETURNING id"""
+        ),
+        "run": one(
+            """INSERT INTO allocation_runs (neighbourhood_id, parameters)
+               SELECT neighbourhood_id, '{}' FROM facilities WHERE id = :facility RETURNING id"""
+        ),
+        "token": one("SELECT id FROM bearer_tokens WHERE account_id = :account"),
+        "login_session": one(
+            """INSERT INTO login_sessions (account_id, secret_hash, expires_at)
+               VALUES (:account, 'y', now() + '1 day') RETURNING id"""
+        ),
+        "grant": one("SELECT min(id) FROM grants"),
+        "device": one("SELECT id FROM gate_devices WHERE facility_id = :facility"),
+        "dispute": one(
+            """INSERT INTO plate_disputes (household_id, plate_hash, plate_sealed)
+               VALUES (:household, 'h', 's') RETURNING id"""
+        ),
+    }
+
+
+def test_every_route_is_classified(scene: Scene) -> None:
+    """Whoever adds a route says in RULES who may use it; whoever takes one away takes its rule along."""
+    there = set(every_route(scene.client.app.routes))  # type: ignore[attr-defined]  # the app itself
+    assert there - RULES.keys() == set(), "say in RULES who may use these"
+    assert RULES.keys() - there == set(), "these are gone"
+    named = {name for route in there if RULES[route] is not PUBLIC for name in re.findall(r"\{(\w+)\}", route)}
+    assert named - scene.objects.keys() == set(), "make a foreign object of these"
+
+
+def test_every_route_the_description_tells_of_is_walked(scene: Scene) -> None:
+    told = scene.client.get("/openapi.json").json()["paths"]
+    routes = {f"{method.upper()} {path}" for path, methods in told.items() for method in methods}
+    assert len(routes) > 30
+    assert routes <= set(every_route(scene.client.app.routes))  # type: ignore[attr-defined]  # the app itself
+
+
+def test_whoever_is_not_entitled_is_refused_on_every_route(scene: Scene, engine: Engine) -> None:
+    before, faults, walked = contents(engine), [], 0
+    for route, rule in RULES.items():
+        method, path = route.split(" ")
+        for role in EVERYBODY - rule.may | ((rule.may - rule.anywhere) if "{" in path else frozenset()):
+            answer = scene.client.request(
+                method,
+                path.format_map(scene.objects),
+                headers={**rule.headers, **scene.headers[role]},
+                json=rule.body if method in ("POST", "PUT", "PATCH") else None,
+            )
+            walked += 1
+            if answer.status_code not in ((401,) if role == NOBODY else (401, 403, 404)):
+                faults.append(f"{route} as {role}: {answer.status_code}")
+    assert faults == []
+    assert walked > 150
+    assert contents(engine) == before
+
+
+def test_those_who_walk_are_signed_in(scene: Scene) -> None:
+    """The twin: they are refused for what they ask, not because their tokens do not work."""
+    for role in ACCOUNTS:
+        assert scene.client.get("/v1/account", headers=scene.headers[role]).status_code == 200, role
+    assert scene.client.get("/v1/gate", headers=scene.headers[GATE]).status_code == 200
+    assert scene.client.get("/v1/household", headers=scene.headers[RESIDENT]).status_code == 200
+    assert scene.client.get("/v1/plate-disputes", headers=scene.headers[COMMITTEE]).status_code == 403
+
+
+def contents(engine: Engine) -> dict[str, list[str]]:
+    """Give everything that a refused request must leave alone."""
+    passing = {"log_in_attempts", "spatial_ref_sys"}
+    with engine.connect() as connection:
+        names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"))
+        return {
+            name: sorted(map(str, connection.execute(text(f'SELECT * FROM "{name}"'))))
+            for name in names.scalars()
+            if name not in passing
+        }
