@@ -60,11 +60,20 @@ class FailuresEndHere:
 
 def log_failure(error: BaseException, *, status: int) -> None:
     """Log a failure in one line; a mistake of ours with where it happened, the innermost place first."""
-    kinds = "<".join(_kind(one) for one in _chain(error))
     if status == _MISTAKE:
-        _logger.error("request_failed status=%d kind=%s at=%s", status, kinds, "<".join(_places(error)))
+        _logger.error("request_failed status=%d kind=%s at=%s", status, kinds_of(error), places_of(error))
     else:
-        _logger.warning("request_failed status=%d kind=%s", status, kinds)
+        _logger.warning("request_failed status=%d kind=%s", status, kinds_of(error))
+
+
+def kinds_of(error: BaseException) -> str:
+    """Name the classes of an error and of what led to it, without their words."""
+    return "<".join(_kind(one) for one in _chain(error))
+
+
+def places_of(error: BaseException) -> str:
+    """Name the lines of our own code that an error and what led to it came through, the innermost first."""
+    return "<".join(_places(error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -87,7 +96,6 @@ def _kind(error: BaseException) -> str:
 
 
 def _places(error: BaseException) -> list[str]:
-    """List the last lines of our own code that an error and what led to it came through, the innermost first."""
     frames = [frame for one in _chain(error) for frame in traceback.extract_tb(one.__traceback__)]
     own = [f for f in frames if Path(f.filename).is_relative_to(_OURS) and f.filename != __file__]
     return [f"{Path(f.filename).relative_to(_OURS)}:{f.lineno}:{f.name}" for f in reversed(own[-_MOST_FRAMES:])]

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.facilities.import_jobs import JOB as IMPORT
 from api.facilities.import_jobs import store_import
+from api.failures import kinds_of, places_of
 from api.jobs.service import (
     Counts,
     expire_due_holds,
@@ -80,7 +81,7 @@ def _told(name: str, does: Callable[[Engine], Counts], engine: Engine) -> Callab
         try:
             done = does(engine)
         except Exception as error:
-            _logger.error("job_failed job=%s error=%s", name, type(error).__name__, exc_info=error)
+            _logger.error("job_failed job=%s kind=%s at=%s", name, kinds_of(error), places_of(error))
             raise
         fields = " ".join(f"{field}={number}" for field, number in done.items())
         level = logging.INFO if any(done.values()) else logging.DEBUG

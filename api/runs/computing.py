@@ -18,6 +18,7 @@ from sqlalchemy import Engine, Row
 from sqlalchemy.exc import OperationalError
 
 from api.errors import ApiError, FolderFaults
+from api.failures import kinds_of, places_of
 from api.jobs.queries import work
 from api.neighbourhoods.exporting import export_folder
 from api.plans.plan_file import PlanFile, read_plan
@@ -77,7 +78,8 @@ def compute_run(engine: Engine, run_id: int, *, asked_to_end: Callable[[], bool]
         _logger.warning("run_interrupted run=%d attempt=%d", run.id, run.attempt)
         raise  # no database at the moment: the run is begun anew when there is one
     except Exception as error:
-        _logger.error("run_crashed run=%d attempt=%d", run.id, run.attempt, exc_info=error)
+        places = places_of(error)
+        _logger.error("run_crashed run=%d attempt=%d kind=%s at=%s", run.id, run.attempt, kinds_of(error), places)
         _fail(engine, run, said=UNEXPECTED)
         raise
     else:

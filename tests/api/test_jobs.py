@@ -254,7 +254,11 @@ def test_a_job_that_fails_is_told_and_keeps_no_other_from_being_done(
         connection.execute(text("UPDATE neighbourhoods SET timezone = 'Nowhere/Atall' WHERE slug = 'Asia/Tokyo'"))
     with caplog.at_level(logging.INFO, logger="baytide"):
         asyncio.run(work_on(queue, wait=False))
-    assert "job_failed job=roll_horizon error=ZoneInfoNotFoundError" in [r.getMessage() for r in caplog.records]
+    [told] = [r for r in caplog.records if r.getMessage().startswith("job_failed")]
+    assert told.getMessage().startswith("job_failed job=roll_horizon kind=ZoneInfoNotFoundError")
+    assert "at=jobs/service.py:" in told.getMessage()
+    assert "Nowhere" not in told.getMessage(), "an error's words repeat what somebody sent"
+    assert told.exc_info is None
     with queue.connect() as connection:
         assert states(connection) == {held[0]: "expired"}
 
