@@ -21,6 +21,7 @@ from api.dependencies import Admitted
 COOKIE = "baytide_login"
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf_token"
 VISIT_HEADER, _LONGEST_VISIT = "On-Behalf-Of", 200
+_VISIT = "A committee worker's visit to a household"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -64,7 +65,7 @@ async def _shown(
     _login: Annotated[str | None, Security(_cookie)],
     _visit: Annotated[
         str | None,
-        Header(alias=VISIT_HEADER, max_length=_LONGEST_VISIT, description="A committee worker's visit to a household"),
+        Header(alias=VISIT_HEADER, max_length=_LONGEST_VISIT, description=_VISIT),
     ] = None,
 ) -> Shown:
     """Declare what a request may show; `shown_in` reads it."""
@@ -95,7 +96,7 @@ async def shown_in(request: Request) -> Shown:
         if secret and request.method not in _SAFE_METHODS:
             await _require_csrf_token(request, cookie)
     visit = request.headers.get(VISIT_HEADER)
-    return Shown(secret, hash_secret(visit[:_LONGEST_VISIT]) if visit else None)
+    return Shown(secret, hash_secret(visit) if visit else None)
 
 
 async def _require_csrf_token(request: Request, cookie: str) -> None:
@@ -123,7 +124,7 @@ SHOWN_BY_SOMEBODY: dict[str, Any] = {
             "in": "header",
             "required": False,
             "schema": {"type": "string", "maxLength": _LONGEST_VISIT},
-            "description": "A committee worker's visit to a household",
+            "description": _VISIT,
         }
     ],
 }
@@ -172,6 +173,8 @@ async def _signed_in(principal: Anyone) -> Principal:
 
 SignedIn = Annotated[Principal, Depends(_signed_in)]
 """An account."""
+ONLY_SIGNED_IN = Depends(_signed_in)
+"""For routes that nobody else may ask, and whose answers the database chooses by who asks."""
 
 
 async def _resident(principal: SignedIn) -> Principal:

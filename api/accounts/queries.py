@@ -12,8 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from api.accounts.identities import LOCAL_ISSUER
 from api.accounts.principal import Principal
-from api.db.account_tables import accounts, acts, bearer_tokens, households, log_in_attempts, login_sessions
-from api.db.tables import homes
+from api.db.account_tables import accounts, bearer_tokens, log_in_attempts, login_sessions
 from api.errors import ApiError
 
 _ASK = text(
@@ -180,16 +179,5 @@ def forget_old_attempts(connection: Connection) -> None:
 
 def add_act(connection: Connection, principal: Principal, *, act: str) -> None:
     """Note what a committee worker does in the name of a household, under the mandate that covers it."""
-    sub_district = (
-        select(homes.c.estate)
-        .join(households, households.c.home_id == homes.c.id)
-        .where(households.c.id == principal.household_id)
-    )
-    connection.execute(
-        insert(acts).values(
-            household_id=principal.household_id,
-            account_id=principal.account_id,
-            sub_district=sub_district.scalar_subquery(),
-            act=act,
-        )
-    )
+    query = text("SELECT note_act(:worker, :household, :act)")
+    connection.execute(query, {"worker": principal.account_id, "household": principal.household_id, "act": act})

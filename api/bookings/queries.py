@@ -61,7 +61,8 @@ class Booking:
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> Booking:
         """Read a row, or the JSON that was made of one."""
-        return cls(**{field.name: _instant_or_same(field.name, found[field.name]) for field in fields(cls)})
+        values = {field.name: found[field.name] for field in fields(cls)}
+        return cls(**(values | {name: _instant(values[name]) for name in _INSTANTS}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +149,5 @@ def _who(shown: Shown) -> dict[str, Any]:
 _INSTANTS = ("expires_at", "starts_at", "ends_at")
 
 
-def _instant_or_same(name: str, value: Any) -> Any:  # noqa: ANN401 -- JSON, or a row
-    return datetime.fromisoformat(value) if name in _INSTANTS and isinstance(value, str) else value
+def _instant(value: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -155,24 +155,24 @@ def outcome_of(row: Row[Any]) -> Outcome:
     )
 
 
-_PROBLEMS: dict[str, Exception] = {
-    "not_signed_in": NotSignedIn("what was shown opens nothing"),
-    "not_allowed": NotAllowed("no such visit"),
-    "no_household": NoHousehold("no household"),
-    "in_flight": RequestInFlight("this request is being answered"),
-    "key_reused": KeyReused("this key came with another request"),
-    "no_home": NoSuchPlace("the household has no home"),
-    "no_place": NoSuchPlace("no such facility or bay in this neighbourhood"),
-    "vehicle_unclear": VehicleUnclear("name one vehicle of the household"),
-    "not_found": BookingNotFound("no such booking"),
+_PROBLEMS: dict[str, tuple[type[Exception], str]] = {
+    "not_signed_in": (NotSignedIn, "what was shown opens nothing"),
+    "not_allowed": (NotAllowed, "no such visit"),
+    "no_household": (NoHousehold, "no household"),
+    "in_flight": (RequestInFlight, "this request is being answered"),
+    "key_reused": (KeyReused, "this key came with another request"),
+    "no_home": (NoSuchPlace, "the household has no home"),
+    "no_place": (NoSuchPlace, "no such facility or bay in this neighbourhood"),
+    "vehicle_unclear": (VehicleUnclear, "name one vehicle of the household"),
+    "not_found": (BookingNotFound, "no such booking"),
 }
 
 
 def _raise(problem: str, outcome: Mapping[str, Any] | None) -> NoReturn:
     if problem == "not_bookable_yet" and outcome is not None:
         raise NotBookableYet(datetime.fromisoformat(outcome["until"]))
-    error = _PROBLEMS[problem]
-    raise type(error)(*error.args)
+    kind, words = _PROBLEMS[problem]
+    raise kind(words)
 
 
 def _period(wish: Wish, *, zone: ZoneInfo, rules: BookingRules) -> Period:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
     Double,
-    ForeignKey,
-    Identity,
     Index,
     LargeBinary,
     Table,
@@ -20,28 +17,15 @@ from sqlalchemy import (
     text,
 )
 
+from api.db.columns import identity, moment_made, reference
 from api.db.tables import metadata
 
 _OPEN = text("outcome IS NULL")
 _NEEDS = "needs IN ('', 'accessible', 'ev', 'accessible ev')"
 
 
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _of(name: str, table: str, *, cascade: bool = False, **options: Any) -> Column[int]:  # noqa: ANN401 -- to Column
-    options.setdefault("nullable", False)
-    reference = ForeignKey(f"{table}.id", ondelete="CASCADE" if cascade else None)
-    return Column(name, BigInteger, reference, **options)
-
-
 def _moment(name: str) -> Column[Any]:
     return Column(name, DateTime(timezone=True))
-
-
-def _made(name: str = "created_at") -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("now()"))
 
 
 def _ends() -> Column[Any]:
@@ -51,13 +35,13 @@ def _ends() -> Column[Any]:
 accounts = Table(
     "accounts",
     metadata,
-    _id(),
+    identity(),
     # An identity is (issuer, subject), as in OpenID Connect; ours is never a phone number.
     Column("issuer", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("password_hash", Text),
     Column("language", Text, nullable=False, server_default=text("'zh'")),
-    _made(),
+    moment_made(),
     _moment("disabled_at"),
     UniqueConstraint("issuer", "subject"),
     CheckConstraint("language IN ('zh', 'en')", name="language"),
@@ -66,25 +50,25 @@ accounts = Table(
 owners = Table(
     "owners",
     metadata,
-    _id(),
+    identity(),
     Column("name", Text, nullable=False),
-    _of("created_by", "accounts", nullable=True),
-    _made(),
+    reference("created_by", "accounts", nullable=True),
+    moment_made(),
     _moment("verified_at"),
-    _of("verified_by", "accounts", nullable=True),
+    reference("verified_by", "accounts", nullable=True),
 )
 
 grants = Table(
     "grants",
     metadata,
-    _id(),
-    _of("account_id", "accounts", cascade=True, index=True),
+    identity(),
+    reference("account_id", "accounts", cascade=True, index=True),
     Column("role", Text, nullable=False),
-    _of("owner_id", "owners", cascade=True, nullable=True),
-    _of("neighbourhood_id", "neighbourhoods", cascade=True, nullable=True),
+    reference("owner_id", "owners", cascade=True, nullable=True),
+    reference("neighbourhood_id", "neighbourhoods", cascade=True, nullable=True),
     Column("sub_district", Text),
-    _of("granted_by", "accounts", nullable=True),
-    _made("granted_at"),
+    reference("granted_by", "accounts", nullable=True),
+    moment_made("granted_at"),
     _moment("expires_at"),
     _moment("revoked_at"),
     CheckConstraint("role IN ('planner', 'owner', 'committee_worker')", name="role"),
@@ -97,26 +81,26 @@ grants = Table(
     ),
 )
 
-households = Table("households", metadata, _id(), _of("home_id", "homes", index=True), _made())
+households = Table("households", metadata, identity(), reference("home_id", "homes", index=True), moment_made())
 
 household_members = Table(
     "household_members",
     metadata,
-    _of("account_id", "accounts", cascade=True, primary_key=True),
-    _of("household_id", "households", cascade=True, index=True),
+    reference("account_id", "accounts", cascade=True, primary_key=True),
+    reference("household_id", "households", cascade=True, index=True),
 )
 
 vehicles = Table(
     "vehicles",
     metadata,
-    _id(),
-    _of("household_id", "households"),
+    identity(),
+    reference("household_id", "households"),
     # A keyed hash to compare by, and the plate itself sealed with another key.
     Column("plate_hash", LargeBinary, nullable=False),
     Column("plate_sealed", LargeBinary, nullable=False),
     Column("height_m", Double),
     Column("needs", Text, nullable=False, server_default=text("''")),
-    _made(),
+    moment_made(),
     _moment("withdrawn_at"),
     CheckConstraint("height_m > 0", name="height_m"),
     CheckConstraint(_NEEDS, name="needs"),
@@ -127,16 +111,16 @@ vehicles = Table(
 plate_disputes = Table(
     "plate_disputes",
     metadata,
-    _id(),
-    _of("household_id", "households"),
+    identity(),
+    reference("household_id", "households"),
     Column("plate_hash", LargeBinary, nullable=False),
     Column("plate_sealed", LargeBinary, nullable=False),
     Column("height_m", Double),
     Column("needs", Text, nullable=False, server_default=text("''")),
-    _made(),
+    moment_made(),
     Column("outcome", Text),
     _moment("decided_at"),
-    _of("decided_by", "accounts", nullable=True),
+    reference("decided_by", "accounts", nullable=True),
     CheckConstraint("outcome IN ('claimant', 'holder', 'withdrawn')", name="outcome"),
     CheckConstraint("(outcome IS NULL) = (decided_at IS NULL)", name="decided_at"),
     Index("plate_disputes_household_id_open_key", "household_id", unique=True, postgresql_where=_OPEN),
@@ -145,19 +129,19 @@ plate_disputes = Table(
 plate_claims = Table(
     "plate_claims",
     metadata,
-    _id(),
-    _of("household_id", "households", cascade=True),
-    _made("claimed_at"),
+    identity(),
+    reference("household_id", "households", cascade=True),
+    moment_made("claimed_at"),
     Index(None, "household_id", "claimed_at"),
 )
 
 login_sessions = Table(
     "login_sessions",
     metadata,
-    _id(),
-    _of("account_id", "accounts", cascade=True, index=True),
+    identity(),
+    reference("account_id", "accounts", cascade=True, index=True),
     Column("secret_hash", LargeBinary, nullable=False, unique=True),
-    _made(),
+    moment_made(),
     _ends(),
     _moment("revoked_at"),
 )
@@ -165,11 +149,11 @@ login_sessions = Table(
 bearer_tokens = Table(
     "bearer_tokens",
     metadata,
-    _id(),
-    _of("account_id", "accounts", cascade=True, index=True),
+    identity(),
+    reference("account_id", "accounts", cascade=True, index=True),
     Column("secret_hash", LargeBinary, nullable=False, unique=True),
     Column("label", Text, nullable=False, server_default=text("''")),
-    _made(),
+    moment_made(),
     _ends(),
     _moment("revoked_at"),
 )
@@ -177,13 +161,13 @@ bearer_tokens = Table(
 gate_devices = Table(
     "gate_devices",
     metadata,
-    _id(),
-    _of("facility_id", "facilities", cascade=True, index=True),
+    identity(),
+    reference("facility_id", "facilities", cascade=True, index=True),
     Column("label", Text, nullable=False),
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     Column("former_key_hash", LargeBinary, unique=True),
     _moment("former_key_until"),
-    _made(),
+    moment_made(),
     _moment("rotated_at"),
     _moment("revoked_at"),
     CheckConstraint("(former_key_hash IS NULL) = (former_key_until IS NULL)", name="former_key"),
@@ -192,30 +176,30 @@ gate_devices = Table(
 committee_visits = Table(
     "committee_visits",
     metadata,
-    _id(),
-    _of("account_id", "accounts", cascade=True, index=True),
-    _of("household_id", "households", cascade=True, index=True),
+    identity(),
+    reference("account_id", "accounts", cascade=True, index=True),
+    reference("household_id", "households", cascade=True, index=True),
     Column("secret_hash", LargeBinary, nullable=False, unique=True),
-    _made(),
+    moment_made(),
     _ends(),
 )
 
 acts = Table(
     "acts",
     metadata,
-    _id(),
-    _of("household_id", "households", cascade=True),
-    _of("account_id", "accounts"),
+    identity(),
+    reference("household_id", "households", cascade=True),
+    reference("account_id", "accounts"),
     Column("sub_district", Text, nullable=False),
     Column("act", Text, nullable=False),
-    _made("at"),
+    moment_made("at"),
     Index(None, "household_id", "id"),
 )
 
 log_in_attempts = Table(
     "log_in_attempts",
     metadata,
-    _id(),
+    identity(),
     Column("kind", Text, nullable=False),
     Column("subject_hash", LargeBinary),
     Column("address_hash", LargeBinary, nullable=False),

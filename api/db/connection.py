@@ -126,8 +126,9 @@ def _require_alive(connection: DBAPIConnection, record: ConnectionPoolEntry, _pr
     if used_s is None or time.monotonic() - used_s < _TRUSTED_S:
         return
     try:
-        with connection.cursor() as cursor:  # type: ignore[attr-defined]  # psycopg's cursors are contexts
-            cursor.execute("SELECT")
+        cursor = connection.cursor()
+        cursor.execute("SELECT")
+        cursor.close()
         connection.rollback()
     except Error as error:
         raise DisconnectionError from error

@@ -21,23 +21,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import DATERANGE, TSTZRANGE, ExcludeConstraint
 
+from api.db.columns import reference
 from api.db.tables import metadata
 
 _now = text("now()")
-
-
-def _reference(name: str, table: str, **options: object) -> Column[int]:
-    options.setdefault("nullable", False)
-    return Column(name, BigInteger, ForeignKey(f"{table}.id"), **options)  # type: ignore[arg-type]  # passed through
 
 
 permits = Table(
     "permits",
     metadata,
     Column("id", BigInteger, Identity(always=False), primary_key=True),
-    _reference("household_id", "households"),
-    _reference("vehicle_id", "vehicles", index=True),
-    _reference("bay_group_id", "bay_groups", index=True),
+    reference("household_id", "households"),
+    reference("vehicle_id", "vehicles", index=True),
+    reference("bay_group_id", "bay_groups", index=True),
     Column("term", DATERANGE, nullable=False),
     Column("days", Text, nullable=False),
     Column("arrive_min", Integer, nullable=False),
@@ -81,9 +77,9 @@ stays = Table(
     "stays",
     metadata,
     Column("id", BigInteger, Identity(always=False), primary_key=True),
-    _reference("bay_id", "bays"),
-    _reference("household_id", "households"),
-    _reference("permit_id", "permits", nullable=True),
+    reference("bay_id", "bays"),
+    reference("household_id", "households"),
+    reference("permit_id", "permits", nullable=True),
     Column("night", Date),
     Column("during", TSTZRANGE, nullable=False),
     Column("kind", Text, nullable=False),
@@ -132,9 +128,9 @@ bookings = Table(
     "bookings",
     metadata,
     Column("stay_id", BigInteger, ForeignKey("stays.id", ondelete="CASCADE"), primary_key=True),
-    _reference("household_id", "households"),
-    _reference("vehicle_id", "vehicles", index=True),
-    _reference("booked_by", "accounts"),
+    reference("household_id", "households"),
+    reference("vehicle_id", "vehicles", index=True),
+    reference("booked_by", "accounts"),
     Column("walk_m", Integer),
     Column("price_cents", BigInteger),
     CheckConstraint("walk_m >= 0", name="walk_m"),

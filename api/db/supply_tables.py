@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -11,7 +9,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     Table,
@@ -20,22 +17,10 @@ from sqlalchemy import (
     text,
 )
 
+from api.db.columns import identity, moment_made, owner
 from api.db.tables import metadata
 
 _now = text("now()")
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _owner(name: str, table: str, **options: Any) -> Column[int]:  # noqa: ANN401 -- passed through to Column
-    options.setdefault("nullable", False)
-    return Column(name, BigInteger, ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
-
-
-def _moment(name: str) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=_now)
 
 
 facility_drafts = Table(
@@ -43,7 +28,7 @@ facility_drafts = Table(
     metadata,
     # The facility's id for good, taken before there is one: no reference.
     Column("facility_id", BigInteger, primary_key=True, autoincrement=False),
-    _owner("neighbourhood_id", "neighbourhoods"),
+    owner("neighbourhood_id", "neighbourhoods"),
     Column("owner_id", BigInteger, ForeignKey("owners.id"), index=True),
     Column("code", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'draft'")),
@@ -52,8 +37,8 @@ facility_drafts = Table(
     Column("base_version", Integer),
     # JSON and not JSONB: it comes back as it was written.
     Column("feature", JSON, nullable=False),
-    _moment("created_at"),
-    _moment("changed_at"),
+    moment_made("created_at"),
+    moment_made("changed_at"),
     Column("changed_by", BigInteger),
     UniqueConstraint("neighbourhood_id", "code"),
     CheckConstraint("status IN ('draft', 'submitted')", name="status"),
@@ -63,9 +48,9 @@ facility_drafts = Table(
 facility_history = Table(
     "facility_history",
     metadata,
-    _id(),
+    identity(),
     Column("facility_id", BigInteger, nullable=False),
-    _owner("neighbourhood_id", "neighbourhoods"),
+    owner("neighbourhood_id", "neighbourhoods"),
     Column("owner_id", BigInteger),
     Column("version", Integer, nullable=False),
     Column("act", Text, nullable=False),
@@ -86,8 +71,8 @@ facility_history = Table(
 withdrawals = Table(
     "withdrawals",
     metadata,
-    _id(),
-    _owner("facility_id", "facilities", index=True),
+    identity(),
+    owner("facility_id", "facilities", index=True),
     Column("version", Integer, nullable=False),
     Column("change", JSON, nullable=False),
     Column("urgency", Text, nullable=False),
@@ -96,7 +81,7 @@ withdrawals = Table(
     Column("stays", Integer, nullable=False),
     Column("permits", Integer, nullable=False),
     Column("households", Integer, nullable=False),
-    _moment("confirmed_at"),
+    moment_made("confirmed_at"),
     Column("confirmed_by", BigInteger),
     CheckConstraint("urgency IN ('planned', 'emergency')", name="urgency"),
     CheckConstraint("0 <= permits AND 0 <= households AND households <= stays", name="counts"),

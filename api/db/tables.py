@@ -20,7 +20,6 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -34,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from api.db.columns import identity, owner
+
 metadata = MetaData(
     naming_convention={
         "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -45,15 +46,6 @@ metadata = MetaData(
 )
 
 
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _owner(name: str, table: str, **options: Any) -> Column[int]:  # noqa: ANN401 -- passed through to Column
-    options.setdefault("nullable", False)
-    return Column(name, BigInteger, ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
-
-
 def _geometry(kind: str) -> Column[Any]:
     # The index is named in the migration like every other, so GeoAlchemy must not add its own.
     return Column("geometry", Geometry(kind, srid=4326, spatial_index=False), nullable=False)
@@ -62,7 +54,7 @@ def _geometry(kind: str) -> Column[Any]:
 neighbourhoods = Table(
     "neighbourhoods",
     metadata,
-    _id(),
+    identity(),
     Column("slug", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, unique=True),
     Column("timezone", Text, nullable=False),
@@ -83,7 +75,7 @@ neighbourhoods = Table(
 street_files = Table(
     "street_files",
     metadata,
-    _owner("neighbourhood_id", "neighbourhoods", primary_key=True),
+    owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     Column("name", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
     CheckConstraint("name IN ('streets.osm', 'streets.osm.pbf')", name="name"),
@@ -92,7 +84,7 @@ street_files = Table(
 base_maps = Table(
     "base_maps",
     metadata,
-    _owner("neighbourhood_id", "neighbourhoods", primary_key=True),
+    owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     # A PMTiles archive; kept uncompressed by the database so that a range of it is read without the rest.
     Column("archive", LargeBinary, nullable=False),
 )
@@ -100,7 +92,7 @@ base_maps = Table(
 calendar_days = Table(
     "calendar_days",
     metadata,
-    _owner("neighbourhood_id", "neighbourhoods", primary_key=True),
+    owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     Column("date", Date, primary_key=True),
     Column("kind", Text, nullable=False),
     CheckConstraint("kind IN ('workday', 'rest_day')", name="kind"),
@@ -109,8 +101,8 @@ calendar_days = Table(
 facilities = Table(
     "facilities",
     metadata,
-    _id(),
-    _owner("neighbourhood_id", "neighbourhoods"),
+    identity(),
+    owner("neighbourhood_id", "neighbourhoods"),
     Column("code", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", Text, nullable=False),
@@ -149,7 +141,7 @@ facilities = Table(
 entrances = Table(
     "entrances",
     metadata,
-    _owner("facility_id", "facilities", primary_key=True),
+    owner("facility_id", "facilities", primary_key=True),
     Column("position", Integer, primary_key=True),
     _geometry("POINT"),
 )
@@ -157,7 +149,7 @@ entrances = Table(
 closures = Table(
     "closures",
     metadata,
-    _owner("facility_id", "facilities", primary_key=True),
+    owner("facility_id", "facilities", primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("closed_from", DateTime, nullable=False),
     Column("closed_to", DateTime, nullable=False),
@@ -168,8 +160,8 @@ closures = Table(
 bay_groups = Table(
     "bay_groups",
     metadata,
-    _id(),
-    _owner("facility_id", "facilities"),
+    identity(),
+    owner("facility_id", "facilities"),
     Column("code", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("kinds", ARRAY(Text), nullable=False),
@@ -180,7 +172,7 @@ bay_groups = Table(
 share_windows = Table(
     "share_windows",
     metadata,
-    _owner("bay_group_id", "bay_groups", primary_key=True),
+    owner("bay_group_id", "bay_groups", primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("days", Text, nullable=False),
     Column("from_min", Integer, nullable=False),
@@ -197,8 +189,8 @@ share_windows = Table(
 bays = Table(
     "bays",
     metadata,
-    _id(),
-    _owner("bay_group_id", "bay_groups"),
+    identity(),
+    owner("bay_group_id", "bay_groups"),
     Column("number", Integer, nullable=False),
     # Where it is drawn or was laid along a kerb; bays that were only counted have no place.
     Column("geometry", Geometry("GEOMETRY", srid=4326, spatial_index=False)),
@@ -209,8 +201,8 @@ bays = Table(
 homes = Table(
     "homes",
     metadata,
-    _id(),
-    _owner("neighbourhood_id", "neighbourhoods"),
+    identity(),
+    owner("neighbourhood_id", "neighbourhoods"),
     Column("code", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", Text),
@@ -225,11 +217,11 @@ homes = Table(
 demands = Table(
     "demands",
     metadata,
-    _id(),
-    _owner("neighbourhood_id", "neighbourhoods"),
+    identity(),
+    owner("neighbourhood_id", "neighbourhoods"),
     Column("code", Text, nullable=False),
     Column("position", Integer, nullable=False),
-    _owner("home_id", "homes", index=True),
+    owner("home_id", "homes", index=True),
     Column("days", Text, nullable=False),
     Column("arrive_min", Integer, nullable=False),
     Column("leave_min", Integer, nullable=False),
@@ -239,7 +231,7 @@ demands = Table(
     Column("height_m", Double),
     Column("stay_through", Boolean, nullable=False),
     Column("rounds_waited", Integer, nullable=False),
-    _owner("holds_facility_id", "facilities", nullable=True, index=True),
+    owner("holds_facility_id", "facilities", nullable=True, index=True),
     UniqueConstraint("neighbourhood_id", "code"),
     CheckConstraint("0 <= arrive_min AND arrive_min < leave_min", name="stay"),
     CheckConstraint("tier BETWEEN 1 AND 3", name="tier"),
@@ -250,10 +242,10 @@ demands = Table(
 decisions = Table(
     "decisions",
     metadata,
-    _owner("neighbourhood_id", "neighbourhoods", primary_key=True),
+    owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     Column("position", Integer, primary_key=True),
-    _owner("demand_id", "demands", index=True),
-    _owner("facility_id", "facilities", nullable=True, index=True),
+    owner("demand_id", "demands", index=True),
+    owner("facility_id", "facilities", nullable=True, index=True),
     Column("decision", Text, nullable=False),
     CheckConstraint("decision IN ('lock', 'reject')", name="decision"),
 )
@@ -261,7 +253,7 @@ decisions = Table(
 walks = Table(
     "walks",
     metadata,
-    _owner("home_id", "homes", primary_key=True),
+    owner("home_id", "homes", primary_key=True),
     # Not a reference: measured walks may name candidate facilities that nobody has offered yet.
     Column("facility", Text, primary_key=True),
     Column("position", Integer, nullable=False),
@@ -272,8 +264,8 @@ walks = Table(
 streets = Table(
     "streets",
     metadata,
-    _id(),
-    _owner("neighbourhood_id", "neighbourhoods", index=True),
+    identity(),
+    owner("neighbourhood_id", "neighbourhoods", index=True),
     Column("class", Text, nullable=False),
     Column("name", Text),
     _geometry("LINESTRING"),
@@ -283,8 +275,8 @@ streets = Table(
 plans = Table(
     "plans",
     metadata,
-    _id(),
-    _owner("neighbourhood_id", "neighbourhoods", index=True),
+    identity(),
+    owner("neighbourhood_id", "neighbourhoods", index=True),
     Column("summary", JSON, nullable=False),
     Column("certificate", JSON),
     Column("input_sha256", JSONB, nullable=False),
@@ -302,9 +294,9 @@ plans = Table(
 assignments = Table(
     "assignments",
     metadata,
-    _owner("plan_id", "plans", primary_key=True),
-    _owner("demand_id", "demands", primary_key=True, index=True),
-    _owner("bay_group_id", "bay_groups", index=True),
+    owner("plan_id", "plans", primary_key=True),
+    owner("demand_id", "demands", primary_key=True, index=True),
+    owner("bay_group_id", "bay_groups", index=True),
     Column("position", Integer, nullable=False),
     Column("walk_m", Integer, nullable=False),
     Column("days_left_out", ARRAY(Date), nullable=False),
@@ -314,8 +306,8 @@ assignments = Table(
 unserved = Table(
     "unserved",
     metadata,
-    _owner("plan_id", "plans", primary_key=True),
-    _owner("demand_id", "demands", primary_key=True, index=True),
+    owner("plan_id", "plans", primary_key=True),
+    owner("demand_id", "demands", primary_key=True, index=True),
     Column("position", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("options", JSON, nullable=False),
@@ -324,8 +316,8 @@ unserved = Table(
 bay_values = Table(
     "bay_values",
     metadata,
-    _owner("plan_id", "plans", primary_key=True),
-    _owner("bay_group_id", "bay_groups", primary_key=True, index=True),
+    owner("plan_id", "plans", primary_key=True),
+    owner("bay_group_id", "bay_groups", primary_key=True, index=True),
     Column("position", Integer, nullable=False),
     Column("value_m", BigInteger, nullable=False),
     Column("exact_m", BigInteger),

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from geoalchemy2 import Geometry
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, Table
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, Table
 
+from api.db.columns import owner
 from api.db.tables import metadata
-
-
-def _owner(name: str, table: str) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(f"{table}.id", ondelete="CASCADE"), primary_key=True)
-
 
 walk_pairs = Table(
     "walk_pairs",
     metadata,
     # Facility first: the key then also serves the removal of a facility, and homes have an index of their own.
-    _owner("facility_id", "facilities"),
-    _owner("home_id", "homes"),
+    owner("facility_id", "facilities", primary_key=True),
+    owner("home_id", "homes", primary_key=True),
     # True walking metres; what is farther than anybody walks is not kept.
     Column("walk_m", Integer, nullable=False),
     CheckConstraint("walk_m >= 0", name="walk_m"),
@@ -27,7 +23,7 @@ walk_pairs = Table(
 walk_edges = Table(
     "walk_edges",
     metadata,
-    _owner("neighbourhood_id", "neighbourhoods"),
+    owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     Column("position", Integer, primary_key=True),
     # Numbers of crossings within the neighbourhood: where two edges have the same one, they meet.
     Column("from_node", Integer, nullable=False),
@@ -41,7 +37,7 @@ walk_edges = Table(
 walk_doors = Table(
     "walk_doors",
     metadata,
-    _owner("facility_id", "facilities"),
+    owner("facility_id", "facilities", primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("geometry", Geometry("GEOMETRY", srid=4326, spatial_index=False), nullable=False),
     Index(None, "geometry", postgresql_using="gist"),

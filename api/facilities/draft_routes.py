@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 
-from api.accounts.dependencies import Planner, SignedIn, Transaction
+from api.accounts.dependencies import ONLY_SIGNED_IN, Planner, SignedIn, Transaction
 from api.accounts.principal import Principal
 from api.facilities import drafting, publishing
 from api.facilities import supply_queries as queries
@@ -79,10 +79,11 @@ def post_draft(
     return _tagged(draft, response)
 
 
-@router.get("/neighbourhoods/{neighbourhood}/facilities/drafts", summary="Drafts one may see")
+@router.get(
+    "/neighbourhoods/{neighbourhood}/facilities/drafts", summary="Drafts one may see", dependencies=[ONLY_SIGNED_IN]
+)
 def get_drafts(
     transaction: Transaction,
-    principal: SignedIn,  # noqa: ARG001 -- nobody else may ask; the database shows each their own
     neighbourhood: str,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before")] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -94,10 +95,9 @@ def get_drafts(
     return DraftPage(drafts=[draft_out(row) for row in rows[:limit]], next=more)
 
 
-@router.get("/facilities/{facility}/draft", summary="The draft of a facility")
+@router.get("/facilities/{facility}/draft", summary="The draft of a facility", dependencies=[ONLY_SIGNED_IN])
 def get_draft(
     transaction: Transaction,
-    principal: SignedIn,  # noqa: ARG001 -- nobody else may ask; the database shows each their own
     facility: FacilityId,
     response: Response,
 ) -> DraftOut:

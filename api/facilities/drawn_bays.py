@@ -131,7 +131,7 @@ def _along_kerb(value: object, feature: object, place: Place, *, to_wgs84: ToWgs
         return []
     laid = bays_along(
         kerb,
-        side=side,  # type: ignore[arg-type]  # one of the two words
+        side="left" if side == "left" else "right",
         junctions=[plane.project(point) for point in points["junctions"]],
         crossings=[plane.project(point) for point in points["crossings"]],
         **sizes,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from api.accounts.dependencies import SignedIn, Transaction
+from api.accounts.dependencies import ONLY_SIGNED_IN, SignedIn, Transaction
 from api.facilities import drafting, import_queries
 from api.facilities.bulk_import import MEDIA_TYPES, MOST_BYTES, Import, import_offers, read_file
 from api.facilities.draft_routes import Crs, OwnerId
@@ -93,10 +93,11 @@ def post_import(
     return _json(import_out(imported, dry_run=dry_run, published=publish and not dry_run), status=200, headers={})
 
 
-@router.get("/imports/{import}", summary="What came of an import that was not waited for")
+@router.get(
+    "/imports/{import}", summary="What came of an import that was not waited for", dependencies=[ONLY_SIGNED_IN]
+)
 def get_import(
     transaction: Transaction,
-    principal: SignedIn,  # noqa: ARG001 -- the database shows each account its own
     import_id: Annotated[int, Path(alias="import", ge=1, le=2**63 - 1)],
 ) -> WaitingImportOut:
     """Show an import of one's own: whether it is done, what was made of it, or every fault."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,20 +89,17 @@ def _pairs(
     facility_id: int, facility: Facility, homes: list[Row[Any]], network: WalkNetwork | None, *, limit_m: float
 ) -> pl.DataFrame:
     ids = np.array([home.id for home in homes], dtype=np.int64)
-    arguments = {
-        "home_ids": [str(home) for home in ids],
-        "home_lon": np.array([home.lon for home in homes], dtype=np.float64),
-        "home_lat": np.array([home.lat for home in homes], dtype=np.float64),
-        "facility_ids": [facility.id],
-        "geometries": [facility.geometry],
-        "entrances": [facility.entrances],
-        "limit_m": limit_m,
-    }
-    if network is None:
-        walks = straight_line_pairs(**arguments)  # type: ignore[arg-type]  # the values are what the names say
-    else:
-        with np.errstate(invalid="ignore"):  # the surroundings do not know how long the whole network is
-            walks = pairs_on_network(network, **arguments)  # type: ignore[arg-type]  # as above
+    measure = straight_line_pairs if network is None else partial(pairs_on_network, network)
+    with np.errstate(invalid="ignore"):  # the surroundings do not know how long the whole network is
+        walks = measure(
+            home_ids=[str(home) for home in ids],
+            home_lon=np.array([home.lon for home in homes], dtype=np.float64),
+            home_lat=np.array([home.lat for home in homes], dtype=np.float64),
+            facility_ids=[facility.id],
+            geometries=[facility.geometry],
+            entrances=[facility.entrances],
+            limit_m=limit_m,
+        )
     return pl.DataFrame({"home_id": ids[walks.home], "walk_m": walks.walk_m}).with_columns(
         facility_id=pl.lit(facility_id)
     )

@@ -231,44 +231,17 @@ def draft_out(row: Row[Any]) -> DraftOut:
 
 def consequences_out(found: Consequences) -> ConsequencesOut:
     """Show whom a change hits."""
-    return ConsequencesOut(
-        stays=found.stays,
-        bookings=found.bookings,
-        permits=found.permits,
-        households=found.households,
-        effective_from=found.effective_from,
-        token=found.token,
-    )
+    return ConsequencesOut.model_validate(found, from_attributes=True)
 
 
 def history_entry(row: Row[Any]) -> HistoryEntry:
     """Show a change."""
-    return HistoryEntry(
-        id=row.id,
-        version=row.version,
-        act=row.act,
-        changed_at=row.changed_at,
-        changed_by=row.changed_by,
-        reason=row.reason,
-        before=row.before,
-        after=row.after,
-    )
+    return HistoryEntry.model_validate(row, from_attributes=True)
 
 
 def withdrawal_out(row: Row[Any]) -> WithdrawalOut:
     """Show a withdrawal."""
-    return WithdrawalOut(
-        id=row.id,
-        version=row.version,
-        change=row.change,
-        urgency=row.urgency,
-        reason=row.reason,
-        effective_from=row.effective_from,
-        confirmed_at=row.confirmed_at,
-        stays=row.stays,
-        permits=row.permits,
-        households=row.households,
-    )
+    return WithdrawalOut.model_validate(row, from_attributes=True)
 
 
 def import_out(imported: Imported, *, dry_run: bool, published: bool) -> ImportOut:

@@ -12,7 +12,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("accounts", "supply", "openings", "walks", "stays", "booking", "withdrawals", "rights")
+_PARTS = ("accounts", "supply", "openings", "walks", "stays", "finding", "booking", "withdrawals", "rights")
 
 
 def upgrade() -> None:

@@ -1,0 +1,218 @@
+-- What is free, in one round trip: at six in the evening everybody asks at once.
+
+-- Bays of a facility that are free for the whole of a period, in openings that let a stay begin and end then; and when
+-- the latest of these openings ends. A bay is in one opening at a moment, so that bays are counted opening by opening.
+-- Stays that keep others out do not overlap on a bay, so that bay and period name one of them.
+CREATE FUNCTION free_bays_of(place BIGINT, wanted TSTZRANGE, needed TEXT[])
+RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN QUERY
+    -- Holds that have run out and that nobody has swept away yet: few, and found by an index of their own.
+    WITH dead AS MATERIALIZED (
+        SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
+    )
+    SELECT COALESCE(sum(part.bays), 0)::bigint, max(upper(part.during)) FILTER (WHERE part.bays > 0)
+    FROM (
+        SELECT o.during, own.num_bays - taken.num_bays AS bays
+        FROM openings o
+        JOIN bay_groups g ON g.id = o.bay_group_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS num_bays, min(b.id) AS first, max(b.id) AS last
+            FROM (
+                SELECT y.id FROM bays y
+                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
+                OFFSET 0  -- else all bays there are would be walked through from the lowest id
+            ) b
+        ) own
+        CROSS JOIN LATERAL (
+            -- Bays of a group are made together, so that their stays lie side by side in the index of stays: one look
+            -- for all takes a fortieth of a look for each.
+            SELECT count(DISTINCT s.bay_id) AS num_bays
+            FROM stays s
+            WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+              AND s.state IN ('held', 'confirmed')
+              AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
+              -- Bays that came later lie elsewhere, with others' between.
+              AND (own.last - own.first + 1 = own.num_bays OR EXISTS (
+                  SELECT FROM bays b
+                  WHERE b.id = s.bay_id AND b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
+              ))
+        ) taken
+        WHERE o.facility_id = place
+          AND o.during @> wanted
+          AND o.starts @> lower(wanted)
+          AND o.ends @> upper(wanted)
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    ) part;
+END
+$$;
+
+-- The first of some published facilities, in their order, that have a bay free for the whole of a period.
+CREATE FUNCTION first_free(
+    places BIGINT[],
+    walks INTEGER[],
+    wanted TSTZRANGE,
+    needed TEXT[],
+    height DOUBLE PRECISION,
+    most_cents BIGINT,
+    most INTEGER
+) RETURNS TABLE (place BIGINT, walk_m INTEGER, free_bays INTEGER, leave_by TIMESTAMP WITH TIME ZONE)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    num_found INTEGER := 0;
+BEGIN
+    FOR k IN 1 .. COALESCE(cardinality(places), 0) LOOP
+        EXIT WHEN num_found >= most;
+        SELECT f.id, walks[k], free.bays, free.leave_by INTO place, walk_m, free_bays, leave_by
+        FROM facilities f CROSS JOIN LATERAL free_bays_of(f.id, wanted, needed) free
+        WHERE f.id = places[k] AND f.status = 'published' AND f.materialised_until >= upper(wanted)
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND (most_cents IS NULL OR COALESCE(f.night_price_cents, 0) <= most_cents)
+          AND free.bays > 0;
+        CONTINUE WHEN place IS NULL;
+        num_found := num_found + 1;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- The longest part of a period for which one bay of some facilities is free; no row where all are shorter.
+CREATE FUNCTION longest_part(
+    places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL
+) RETURNS TABLE (place BIGINT, part TSTZRANGE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN QUERY
+    WITH dead AS MATERIALIZED (
+        SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
+    )
+    SELECT parts.facility_id, tstzrange(parts.begins, parts.leaves)
+    FROM (
+        SELECT f.id AS facility_id, lower(o.starts * moments.there) AS begins,
+               -- The last moment may be one just before hours without movement.
+               CASE WHEN o.ends @> upper(o.ends * moments.there) THEN upper(o.ends * moments.there)
+                    ELSE upper(o.ends * moments.there) - interval '1 minute' END AS leaves
+        FROM facilities f
+        JOIN openings o ON o.facility_id = f.id AND o.during && wanted
+        JOIN bay_groups g ON g.id = o.bay_group_id
+        CROSS JOIN LATERAL (
+            SELECT array_agg(b.id) AS ids, min(b.id) AS first, max(b.id) AS last
+            FROM (
+                SELECT y.id FROM bays y
+                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
+                OFFSET 0
+            ) b
+        ) own
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT gap
+            FROM (
+                -- All bays that are free are one row: a large garage costs no more than a small one.
+                SELECT DISTINCT COALESCE(busy.during, '{}') AS during
+                FROM unnest(own.ids) AS b (id)
+                LEFT JOIN (
+                    SELECT s.bay_id, range_agg(s.during) AS during
+                    FROM stays s
+                    WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+                      AND s.state IN ('held', 'confirmed')
+                      AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
+                    GROUP BY 1
+                ) busy ON busy.bay_id = b.id
+            ) taken
+            CROSS JOIN LATERAL unnest(
+                tstzmultirange(o.during * wanted * tstzrange(NULL, f.materialised_until)) - taken.during
+            ) gap
+        ) free
+        CROSS JOIN LATERAL (SELECT tstzmultirange(tstzrange(lower(free.gap), upper(free.gap), '[]')) AS there) moments
+        WHERE f.id = ANY (places) AND f.status = 'published' AND f.materialised_until IS NOT NULL
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    ) parts
+    WHERE parts.leaves - parts.begins >= shortest
+    ORDER BY parts.leaves - parts.begins DESC, parts.begins, parts.facility_id
+    LIMIT 1;
+END
+$$;
+
+-- What a household can still have when what it asked for is gone, as a JSON list of at most so many: other facilities
+-- for the whole period, the nearest first; the longest free part of it at the facilities asked for (none: any would have
+-- done, and all within its walk are full), or at the nearest; and the next night with a bay for the same hours. Walks may
+-- be longer than the household asked for: what is known of a home reaches 1,000 m. Nights on which the household has a
+-- stay are left out. Nothing is held for anybody.
+CREATE FUNCTION alternatives(
+    for_household BIGINT,
+    from_home BIGINT,
+    wanted TSTZRANGE,
+    needed TEXT[],
+    height DOUBLE PRECISION,
+    asked BIGINT[],
+    most INTEGER
+) RETURNS JSON LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    most_nights_later CONSTANT INTEGER := 3;
+    shortest CONSTANT INTERVAL := '1 hour';  -- nobody drives off for less
+    places BIGINT[];
+    walks INTEGER[];
+    others BIGINT[];
+    other_walks INTEGER[];
+    zone TEXT;
+    part_place BIGINT;
+    part_period TSTZRANGE;
+    part JSON;
+    night JSON;
+    later TSTZRANGE;
+    listed JSON[];
+BEGIN
+    SELECT array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id),
+           array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id),
+           array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id) FILTER (WHERE w.facility_id <> ALL (asked)),
+           array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id) FILTER (WHERE w.facility_id <> ALL (asked))
+    INTO places, walks, others, other_walks
+    FROM walk_pairs w WHERE w.home_id = from_home;
+    SELECT longest.place, longest.part INTO part_place, part_period
+    FROM longest_part(CASE WHEN cardinality(asked) > 0 THEN asked ELSE places[1:1] END, wanted, needed, height, shortest) longest;
+    IF part_period <> wanted AND part_place = ANY (places) THEN
+        part := alternatives_at('part_of_period', ARRAY[part_place], ARRAY[walks[array_position(places, part_place)]],
+            part_period, needed, height, 1) -> 0;
+    END IF;
+    SELECT n.timezone INTO zone FROM homes h JOIN neighbourhoods n ON n.id = h.neighbourhood_id WHERE h.id = from_home;
+    FOR nights IN 1 .. most_nights_later LOOP
+        later := tstzrange(
+            (lower(wanted) AT TIME ZONE zone + make_interval(days => nights)) AT TIME ZONE zone,
+            (upper(wanted) AT TIME ZONE zone + make_interval(days => nights)) AT TIME ZONE zone
+        );
+        CONTINUE WHEN EXISTS (
+            SELECT FROM stays s
+            WHERE s.household_id = for_household AND s.state IN ('held', 'confirmed')
+              AND s.during && later
+        );
+        night := alternatives_at('later_night', places, walks, later, needed, height, 1) -> 0;
+        EXIT WHEN night IS NOT NULL;
+    END LOOP;
+    SELECT array_agg(other) INTO listed FROM json_array_elements(alternatives_at(
+        'other_facility', others, other_walks, wanted, needed, height,
+        greatest(1, most - num_nonnulls(part, night))
+    )) other;
+    RETURN (
+        SELECT COALESCE(json_agg(kept.one ORDER BY kept.place), '[]')
+        FROM (
+            SELECT one, place FROM unnest(listed || ARRAY[part, night]) WITH ORDINALITY AS found (one, place)
+            WHERE one IS NOT NULL ORDER BY place LIMIT most
+        ) kept
+    );
+END
+$$;
+
+CREATE FUNCTION alternatives_at(
+    why TEXT, places BIGINT[], walks INTEGER[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, most INTEGER
+) RETURNS JSON LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT COALESCE(json_agg(json_build_object(
+            'why', why, 'facility', f.id, 'name', f.name, 'walk_m', free.walk_m, 'from', lower(wanted),
+            'to', upper(wanted), 'free_bays', free.free_bays, 'price_cents', f.night_price_cents
+        ) ORDER BY free.walk_m, f.id), '[]')
+        FROM first_free(places, walks, wanted, needed, height, NULL, most) free JOIN facilities f ON f.id = free.place
+    );
+END
+$$;
