@@ -93,9 +93,11 @@ def bays_along(
     Raises
     ------
     KerbError
-        If the line is empty, or a length is not above zero or a clearance below it.
+        If the line is empty or shorter than a micrometre, or a length is not above zero or a clearance below it.
     """
     _check(line, bay_length_m, bay_width_m, junction_clearance_m, crossing_clearance_m, side)
+    # Corners closer than that become one point: between two that almost coincide GEOS divides by zero.
+    line = shapely.set_precision(line, _ROUNDING_M, mode="pointwise")
     gaps = [
         *_gaps(line, junctions, junction_clearance_m),
         *_gaps(line, crossings, crossing_clearance_m),
@@ -158,7 +160,7 @@ def _check(
     crossing_clearance_m: float,
     side: str,
 ) -> None:
-    if line.geom_type != "LineString" or line.length == 0:
+    if line.geom_type != "LineString" or not line.length > _ROUNDING_M:
         raise KerbError("the kerb must be one line with a length above zero")
     for name, value in (("bay_length_m", bay_length_m), ("bay_width_m", bay_width_m)):
         if not value > 0:

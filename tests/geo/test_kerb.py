@@ -89,9 +89,22 @@ def test_a_longer_kerb_never_holds_fewer_bays(
     assert count(length_m) * bay_length_m <= length_m + 1e-3
 
 
+@pytest.mark.parametrize(
+    "corners", [[(0, 0), (1e-170, 0), (100, 0)], [(0, 0), (100, 0), (100, 1e-170)], [(0, 0), (0, 1e-9), (100, 0)]]
+)
+@pytest.mark.parametrize("junction", [Point(0, 0), Point(50, 8), Point(-5, 1), Point(120, 0)])
+def test_corners_that_almost_coincide_are_one(corners: list[tuple[float, float]], junction: Point) -> None:
+    bays = bays_along(LineString(corners), junctions=[junction])
+    assert shapely.equals_exact(bays, bays_along(STREET, junctions=[junction]), tolerance=1e-6).all()
+    assert len(bays) in (12, 15)
+
+
+_METRES = st.floats(-80, 80).map(lambda metres: round(metres, 6))
+
+
 @given(
-    corners=st.lists(st.tuples(st.floats(-80, 80), st.floats(-80, 80)), min_size=2, max_size=6, unique=True),
-    junctions=st.lists(st.tuples(st.floats(-80, 80), st.floats(-80, 80)), max_size=3),
+    corners=st.lists(st.tuples(_METRES, _METRES), min_size=2, max_size=6, unique=True),
+    junctions=st.lists(st.tuples(_METRES, _METRES), max_size=3),
     side=st.sampled_from(["left", "right"]),
 )
 @settings(max_examples=60, deadline=None)
@@ -133,6 +146,7 @@ def test_sizes_that_make_no_sense_are_named(more: dict[str, float], said: str) -
         bays_along(STREET, **more)  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_a_kerb_without_length_is_refused() -> None:
+@pytest.mark.parametrize("corners", [[], [(0, 0), (0, 0)], [(0, 0), (1e-170, 0)]])
+def test_a_kerb_without_length_is_refused(corners: list[tuple[float, float]]) -> None:
     with pytest.raises(KerbError, match="length above zero"):
-        bays_along(LineString())
+        bays_along(LineString(corners))
