@@ -12,7 +12,6 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +22,7 @@ from api.accounts.page_routes import router as login_pages_router
 from api.accounts.routes import router as accounts_router
 from api.bookings.routes import router as bookings_router
 from api.conditional import EntityTags
-from api.db.connection import make_quick_engine
+from api.db.connection import make_engine, make_quick_engine
 from api.dependencies import Turns
 from api.facilities.draft_routes import router as drafts_router
 from api.facilities.import_routes import router as imports_router
@@ -93,12 +92,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_SECURITY_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
@@ -155,6 +154,15 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     return app
 
 
+def create_worker_app(settings: Settings) -> FastAPI:
+    """
+    Build the app of one of several processes, on a database that the first of them has opened and migrated.
+
+    What opens and migrates is not loaded here: a worker has no use for it.
+    """
+    return create_app(settings, make_engine(settings.database_url or ""))
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # What has been made up to here stays: looked through for garbage again and again it would stop requests for long.
@@ -176,9 +184,9 @@ class SecurityHeaders:
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message.get("headers", [])
+                there = {name for name, _ in headers}
+                message["headers"] = [*headers, *(header for header in _SECURITY_HEADERS if header[0] not in there)]
             await send(message)
 
         await self._app(scope, receive, secured if scope["type"] == "http" else send)

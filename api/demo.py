@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from api.db.connection import open_database
+from api.db.preparing import open_database
 from api.errors import ApiError
 from api.neighbourhoods.importing import import_folder
 from api.pages.assets import page_assets

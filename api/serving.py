@@ -10,12 +10,11 @@ from functools import partial
 
 import typer
 import uvicorn
-from fastapi import FastAPI
 from sqlalchemy import Engine
 from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app
-from api.db.connection import make_engine, open_database
+from api.app import create_app, create_worker_app
+from api.db.preparing import open_database
 from api.errors import ApiError
 from api.settings import Settings
 
@@ -65,7 +64,7 @@ def serve_on(settings: Settings, engine: Engine) -> None:
 def _run_workers(settings: Settings, engine: Engine, door: socket.socket) -> None:
     """Serve with several processes on one port; one that dies is replaced, and all end with this one."""
     address = engine.url.render_as_string(hide_password=False)
-    app = partial(_worker_app, settings.model_copy(update={"database_url": address}))
+    app = partial(create_worker_app, settings.model_copy(update={"database_url": address}))
     config = uvicorn.Config(
         app,
         factory=True,
@@ -75,11 +74,6 @@ def _run_workers(settings: Settings, engine: Engine, door: socket.socket) -> Non
         timeout_worker_healthcheck=_WORKER_STARTS_WITHIN_S,
     )
     Multiprocess(config, sockets=[door]).run()
-
-
-def _worker_app(settings: Settings) -> FastAPI:
-    """Build the app of one of several processes, on a database that the first of them has opened and migrated."""
-    return create_app(settings, make_engine(settings.database_url or ""))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -21,8 +21,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine
+from api.db.connection import make_engine
 from api.db.migrating import migrate
+from api.db.preparing import check_database
 from api.errors import ApiError
 from api.planning.writing import require_file_place
 from loadtests.ceilings import measure_ceilings, require_durable

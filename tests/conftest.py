@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine
+from api.db.connection import make_engine
 from api.db.migrating import migrate
+from api.db.preparing import check_database
 from api.db.schema import metadata
 
 _TEMPLATE = "template_migrated"

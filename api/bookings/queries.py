@@ -61,8 +61,10 @@ class Booking:
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> Booking:
         """Read a row, or the JSON that was made of one."""
-        values = {field.name: found[field.name] for field in fields(cls)}
-        return cls(**(values | {name: _instant(values[name]) for name in _INSTANTS}))
+        values: dict[str, Any] = {name: found[name] for name in _FIELDS}
+        for name in _INSTANTS:
+            values[name] = _instant(values[name])
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _who(shown: Shown) -> dict[str, Any]:
     }
 
 
+_FIELDS = tuple(field.name for field in fields(Booking))
 _INSTANTS = ("expires_at", "starts_at", "ends_at")
 
 

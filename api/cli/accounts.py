@@ -16,7 +16,7 @@ def grant_planner(
     issuer: Annotated[str, typer.Option(help="Who vouches for the account; `local` has a password here.")] = "local",
 ) -> None:
     """Make an account a planner; planners grant every other role."""
-    from api.db.connection import open_database
+    from api.db.preparing import open_database
     from api.grants.service import grant_planner as run
     from api.settings import Settings
 

@@ -69,7 +69,7 @@ def import_(
     """Load a folder, and a plan that holds, into the service's database: all of it or nothing."""
     from dataclasses import asdict
 
-    from api.db.connection import open_database
+    from api.db.preparing import open_database
     from api.neighbourhoods.importing import import_folder
     from api.neighbourhoods.read import read_folder
     from api.settings import Settings
@@ -116,7 +116,7 @@ def export(
     out: Annotated[Path, typer.Argument(help="A new or empty folder.")],
 ) -> None:
     """Write a neighbourhood of the service as a folder."""
-    from api.db.connection import open_database
+    from api.db.preparing import open_database
     from api.neighbourhoods.exporting import export_folder
     from api.settings import Settings
 

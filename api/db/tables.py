@@ -165,6 +165,8 @@ bay_groups = Table(
     Column("code", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("kinds", ARRAY(Text), nullable=False),
+    # The id of bay 1 where that of bay n is n - 1 more, for all; kept by a trigger of bays.
+    Column("first_bay_id", BigInteger),
     UniqueConstraint("facility_id", "code"),
     CheckConstraint("kinds <@ ARRAY['standard', 'accessible', 'ev', 'large'] AND kinds <> '{}'", name="kinds"),
 )

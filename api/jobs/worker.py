@@ -11,7 +11,7 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Engine
 
-from api.db.connection import open_database
+from api.db.preparing import open_database
 from api.errors import DatabaseUnavailable
 from api.jobs.tasks import CLOCK, add_tasks
 from api.jobs.upkeep import STALLED_S

@@ -21,8 +21,9 @@ from sqlalchemy import Engine, create_engine, text
 
 from api.app import create_app
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine
+from api.db.connection import make_engine
 from api.db.migrating import migrate
+from api.db.preparing import check_database
 from tests.api.accounts import SomeAccount, make_owner, make_resident, settings_of_tests, signed_in
 from tests.api.booking_town import Town, make_town
 from tests.conftest import empty_database

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine, open_database, refuse_old_server
+from api.db.connection import make_engine
+from api.db.preparing import check_database, open_database, refuse_old_server
 from api.errors import DatabaseUnavailable
 from api.settings import Settings
 

@@ -10,8 +10,9 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine
+from api.db.connection import make_engine
 from api.db.migrating import alembic_config, migrate
+from api.db.preparing import check_database
 from api.db.schema import metadata
 
 

@@ -340,7 +340,7 @@ def test_the_database_itself_keeps_owners_to_what_is_theirs(town: Lane) -> None:
         "UPDATE facilities SET name = 'x' WHERE id = :f": 0,
         "DELETE FROM bay_groups WHERE facility_id = :f": 0,
         "DELETE FROM closures": 0,
-        "UPDATE bays SET number = number + 100": 0,
+        "UPDATE bays SET geometry = NULL": 0,
     }
     for owners, expected in (("{}", 0), (f"{{{town.owner_id}}}", 1)):
         for statement in statements:
@@ -351,6 +351,10 @@ def test_the_database_itself_keeps_owners_to_what_is_theirs(town: Lane) -> None:
                 changed = connection.execute(text(statement), values).rowcount
             if statement.startswith("UPDATE facilities") or not expected:
                 assert changed == expected, statement
+    with town.engine.connect() as connection:
+        connection.execute(text("SELECT set_config('role', 'baytide_service', true)"))
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            connection.execute(text("UPDATE bays SET number = number + 100"))  # nobody's: ids follow numbers
 
 
 def test_bays_drawn_one_by_one_have_their_place_and_open_all_of_them(town: Lane) -> None:

@@ -177,6 +177,26 @@ def test_bays_that_came_later_are_counted_like_the_others(supplied: Supplied) ->
     assert free(supplied, 20, 30) == {place: 1, other: 1}
 
 
+def test_a_group_knows_its_first_bay_while_its_bays_lie_side_by_side(supplied: Supplied) -> None:
+    def known() -> int | None:
+        query = text("SELECT g.first_bay_id FROM bay_groups g WHERE g.id = :group")
+        found: int | None = supplied.connection.scalar(query, {"group": group})
+        return found
+
+    ids = supplied.add_group(supplied.add_facility(100), 3)
+    group = supplied.group_of(ids[0])
+    assert known() == ids[0]
+    supplied.connection.execute(text("DELETE FROM bays WHERE id = :last"), {"last": ids[2]})
+    assert known() == ids[0]
+    supplied.add_group(supplied.add_facility(200), 1)
+    later = supplied.add_bay(group, 3)
+    assert known() is None
+    supplied.connection.execute(text("DELETE FROM bays WHERE id = :later"), {"later": later})
+    assert known() == ids[0]
+    supplied.connection.execute(text("DELETE FROM bays WHERE bay_group_id = :group"), {"group": group})
+    assert known() is None
+
+
 def test_the_leave_by_is_the_latest_of_openings_with_a_free_bay(supplied: Supplied) -> None:
     place = supplied.add_facility(100)
     ids = supplied.add_group(place, 2)
@@ -246,6 +266,8 @@ class Night:
     stays: list[tuple[int, tuple[int, int], str, float]]
     """(bay index, during, state, seconds until it runs out), none overlapping on a bay when live."""
     asked: tuple[int, int]
+    apart: bool
+    """Whether a bay of another place, with a stay, was made between those of this one."""
 
     def count(self) -> int:
         """Count bay by bay."""
@@ -294,7 +316,7 @@ def nights(draw: st.DrawFn) -> Night:
         live = [s for s in stays if s[0] == bay and s[2] != "cancelled"]
         if state == "cancelled" or all(during[1] <= s[1][0] or s[1][1] <= during[0] for s in live):
             stays.append((bay, during, state, draw(st.sampled_from([-5.0, 600.0]))))
-    return Night(bays, openings, stays, draw(spans(0, 12)))
+    return Night(bays, openings, stays, draw(spans(0, 12)), draw(st.booleans()))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -303,7 +325,10 @@ def test_the_count_is_that_of_looking_at_every_bay(engine: Engine, night: Night)
     with engine.connect() as connection:
         supplied = Supplied(connection)
         place = supplied.add_facility(10)
-        ids = supplied.add_group(place, night.bays)
+        ids = supplied.add_group(place, 1)
+        if night.apart:
+            supplied.add_stay(supplied.add_group(supplied.add_facility(900), 1)[0], (0, 12))
+        ids += [supplied.add_bay(supplied.group_of(ids[0]), number) for number in range(2, night.bays + 1)]
         for first, last, during, starts, ends in night.openings:
             supplied.add_opening(ids[0], during, numbers=(first, last), starts=[starts], ends=[ends])
         for bay, during, state, left_s in night.stays:

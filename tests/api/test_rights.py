@@ -15,8 +15,9 @@ from api.accounts.queries import find_account
 from api.accounts.secrets import read_secret
 from api.db.account_tables import accounts, log_in_attempts
 from api.db.cluster import PrivateCluster
-from api.db.connection import check_database, make_engine
+from api.db.connection import make_engine
 from api.db.migrating import migrate
+from api.db.preparing import check_database
 from api.db.schema import metadata
 from api.grants.service import grant_planner
 from api.vehicles.service import register_vehicle

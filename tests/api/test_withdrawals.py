@@ -331,6 +331,6 @@ def test_racing_with_bookings_a_withdrawal_leaves_nobody_behind(town: Lane) -> N
     while answer.status_code == 409:
         answer = confirm(town, facility, answer.json()["consequences"]["token"], **AWAY)
     ok(answer, 201)
-    assert set(answers) <= {201, 409}
+    assert set(answers) <= {201, 404, 409}  # 404: who comes after the withdrawal finds no such facility
     assert town.count("SELECT count(*) FROM stays WHERE state IN ('held', 'confirmed')") == 0
     assert town.count("SELECT count(*) FROM notices") == answers.count(201)

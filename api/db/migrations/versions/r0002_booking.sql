@@ -45,26 +45,34 @@ BEGIN
             JOIN openings o ON o.facility_id = f.id
             JOIN bay_groups g ON g.id = o.bay_group_id
             CROSS JOIN LATERAL (
-                SELECT min(b.id) AS first, max(b.id) AS last
-                FROM (
-                    SELECT y.id FROM bays y
-                    WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
-                    OFFSET 0
-                ) b
-            ) own
-            CROSS JOIN LATERAL (
-                SELECT b.id, b.number FROM bays b
-                WHERE b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
-                  AND (only_bay IS NULL OR b.id = only_bay)
-                  AND b.id NOT IN (
-                      SELECT s.bay_id FROM stays s
-                      WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
-                        AND s.state IN ('held', 'confirmed')
-                        AND (s.state = 'confirmed' OR s.expires_at > clock_timestamp())
-                  )
-                -- From a bay by chance upwards, then from the first: callers that come together seldom want the same.
-                ORDER BY b.number < o.first_number + floor(share * (o.last_number - o.first_number + 1)), b.number
-                LIMIT 1
+                WITH taken AS MATERIALIZED (
+                    SELECT s.bay_id FROM stays s
+                    WHERE s.bay_id BETWEEN
+                              COALESCE(g.first_bay_id + o.first_number - 1,
+                                       first_bay_between(g.id, o.first_number, o.last_number))
+                          AND COALESCE(g.first_bay_id + o.last_number - 1,
+                                       last_bay_between(g.id, o.first_number, o.last_number))
+                      AND s.during && wanted
+                      AND s.state IN ('held', 'confirmed')
+                      AND (s.state = 'confirmed' OR s.expires_at > clock_timestamp())
+                ), beginning AS MATERIALIZED (
+                    SELECT o.first_number + floor(share * (o.last_number - o.first_number + 1))::integer AS number
+                )
+                -- From a bay by chance upwards, else from the first: callers that come together seldom want the same.
+                (
+                    SELECT b.id, b.number, 1 AS turn FROM bays b
+                    WHERE b.bay_group_id = g.id AND b.number BETWEEN (SELECT number FROM beginning) AND o.last_number
+                      AND (only_bay IS NULL OR b.id = only_bay) AND b.id NOT IN (SELECT bay_id FROM taken)
+                    ORDER BY b.number LIMIT 1
+                )
+                UNION ALL
+                (
+                    SELECT b.id, b.number, 2 FROM bays b
+                    WHERE b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND (SELECT number FROM beginning) - 1
+                      AND (only_bay IS NULL OR b.id = only_bay) AND b.id NOT IN (SELECT bay_id FROM taken)
+                    ORDER BY b.number LIMIT 1
+                )
+                ORDER BY turn LIMIT 1
             ) free
             WHERE f.id = candidate AND f.status = 'published' AND upper(wanted) <= f.materialised_until
               AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
@@ -239,7 +247,9 @@ BEGIN
         INSERT INTO booking_requests (account_id, key, request_sha256, outcome)
         VALUES (who.account_id, request_key, request_hash, outcome);
     END IF;
-    PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+    IF who.on_behalf THEN
+        PERFORM note_act(who.account_id, who.household_id, act);
+    END IF;
     RETURN NEXT;
 END
 $$;
@@ -257,8 +267,8 @@ BEGIN
         FROM bookings b
         WHERE s.id = booking AND b.stay_id = s.id AND b.household_id = who.household_id
           AND s.state = 'held' AND s.expires_at > clock_timestamp();
-        IF FOUND THEN
-            PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+        IF FOUND AND who.on_behalf THEN
+            PERFORM note_act(who.account_id, who.household_id, act);
         END IF;
         SELECT CASE WHEN b.state = 'confirmed' THEN row_to_json(b)
                     ELSE json_build_object('reason', 'hold_expired', 'booking', booking) END
@@ -287,8 +297,8 @@ BEGIN
         WHERE s.id = booking AND b.stay_id = s.id AND b.household_id = who.household_id
           AND upper(s.during) > clock_timestamp()
           AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > clock_timestamp());
-        IF FOUND THEN
-            PERFORM note_act(who.account_id, who.household_id, act) WHERE who.on_behalf;
+        IF FOUND AND who.on_behalf THEN
+            PERFORM note_act(who.account_id, who.household_id, act);
         END IF;
         SELECT row_to_json(b) INTO outcome
         FROM shown_bookings b WHERE b.id = booking AND b.household_id = who.household_id;

@@ -1,39 +1,52 @@
 -- What is free, in one round trip: at six in the evening everybody asks at once.
 
+-- The first and the last id of some bays of a group, for groups whose bays were not all made together.
+CREATE FUNCTION first_bay_between(bay_group BIGINT, first_number INTEGER, last_number INTEGER) RETURNS BIGINT
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT min(b.id) FROM (
+        SELECT y.id FROM bays y WHERE y.bay_group_id = bay_group AND y.number BETWEEN first_number AND last_number
+        OFFSET 0  -- else all bays there are would be walked through from the lowest id
+    ) b
+$$;
+
+CREATE FUNCTION last_bay_between(bay_group BIGINT, first_number INTEGER, last_number INTEGER) RETURNS BIGINT
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT max(b.id) FROM (
+        SELECT y.id FROM bays y WHERE y.bay_group_id = bay_group AND y.number BETWEEN first_number AND last_number
+        OFFSET 0
+    ) b
+$$;
+
 -- Bays of a facility that are free for the whole of a period, in openings that let a stay begin and end then; and when
 -- the latest of these openings ends. A bay is in one opening at a moment, so that bays are counted opening by opening.
--- Stays that keep others out do not overlap on a bay, so that bay and period name one of them.
+-- Stays that keep others out do not overlap on a bay, so that bay and period name one of them. In SQL, so that it becomes
+-- a part of whatever asks.
 CREATE FUNCTION free_bays_of(place BIGINT, wanted TSTZRANGE, needed TEXT[])
-RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-BEGIN
-    RETURN QUERY
+RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- Holds that have run out and that nobody has swept away yet: few, and found by an index of their own.
     WITH dead AS MATERIALIZED (
         SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
     )
     SELECT COALESCE(sum(part.bays), 0)::bigint, max(upper(part.during)) FILTER (WHERE part.bays > 0)
     FROM (
-        SELECT o.during, own.num_bays - taken.num_bays AS bays
+        SELECT o.during, o.last_number - o.first_number + 1 - taken.num_bays AS bays
         FROM openings o
         JOIN bay_groups g ON g.id = o.bay_group_id
         CROSS JOIN LATERAL (
-            SELECT count(*) AS num_bays, min(b.id) AS first, max(b.id) AS last
-            FROM (
-                SELECT y.id FROM bays y
-                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
-                OFFSET 0  -- else all bays there are would be walked through from the lowest id
-            ) b
-        ) own
-        CROSS JOIN LATERAL (
-            -- Bays of a group are made together, so that their stays lie side by side in the index of stays: one look
-            -- for all takes a fortieth of a look for each.
+            -- Stays on bays that were made together lie side by side in the index: one look for all takes a fortieth of a
+            -- look for each.
             SELECT count(DISTINCT s.bay_id) AS num_bays
             FROM stays s
-            WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
+            WHERE s.bay_id BETWEEN
+                      COALESCE(g.first_bay_id + o.first_number - 1,
+                               first_bay_between(g.id, o.first_number, o.last_number))
+                  AND COALESCE(g.first_bay_id + o.last_number - 1,
+                               last_bay_between(g.id, o.first_number, o.last_number))
+              AND s.during && wanted
               AND s.state IN ('held', 'confirmed')
               AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
               -- Bays that came later lie elsewhere, with others' between.
-              AND (own.last - own.first + 1 = own.num_bays OR EXISTS (
+              AND (g.first_bay_id IS NOT NULL OR EXISTS (
                   SELECT FROM bays b
                   WHERE b.id = s.bay_id AND b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
               ))
@@ -44,8 +57,7 @@ BEGIN
           AND o.ends @> upper(wanted)
           AND g.kinds @> needed
           AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
-    ) part;
-END
+    ) part
 $$;
 
 -- The first of some published facilities, in their order, that have a bay free for the whole of a period.
@@ -58,21 +70,31 @@ CREATE FUNCTION first_free(
     most_cents BIGINT,
     most INTEGER
 ) RETURNS TABLE (place BIGINT, walk_m INTEGER, free_bays INTEGER, leave_by TIMESTAMP WITH TIME ZONE)
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $$  -- of a thousand, as is assumed, every facility would be read
 DECLARE
-    num_found INTEGER := 0;
+    num_missing INTEGER := most;
+    num_seen INTEGER := 0;
+    num_looked INTEGER;
+    num_found INTEGER;
 BEGIN
-    FOR k IN 1 .. COALESCE(cardinality(places), 0) LOOP
-        EXIT WHEN num_found >= most;
-        SELECT f.id, walks[k], free.bays, free.leave_by INTO place, walk_m, free_bays, leave_by
-        FROM facilities f CROSS JOIN LATERAL free_bays_of(f.id, wanted, needed) free
-        WHERE f.id = places[k] AND f.status = 'published' AND f.materialised_until >= upper(wanted)
+    -- As many at once as are missing: so many have to be looked at in any case.
+    WHILE num_missing > 0 AND num_seen < COALESCE(cardinality(places), 0) LOOP
+        num_looked := num_missing;
+        RETURN QUERY
+        SELECT f.id, here.walk_m, free.bays::integer, free.leave_by
+        FROM unnest(
+            places[num_seen + 1 : num_seen + num_looked], walks[num_seen + 1 : num_seen + num_looked]
+        ) WITH ORDINALITY AS here (place, walk_m, number)
+        JOIN facilities f ON f.id = here.place
+        CROSS JOIN LATERAL free_bays_of(f.id, wanted, needed) free
+        WHERE f.status = 'published' AND f.materialised_until >= upper(wanted)
           AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
           AND (most_cents IS NULL OR COALESCE(f.night_price_cents, 0) <= most_cents)
-          AND free.bays > 0;
-        CONTINUE WHEN place IS NULL;
-        num_found := num_found + 1;
-        RETURN NEXT;
+          AND free.bays > 0
+        ORDER BY here.number;
+        GET DIAGNOSTICS num_found = ROW_COUNT;
+        num_seen := num_seen + num_looked;
+        num_missing := num_missing - num_found;
     END LOOP;
 END
 $$;
@@ -80,7 +102,7 @@ $$;
 -- The longest part of a period for which one bay of some facilities is free; no row where all are shorter.
 CREATE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL
-) RETURNS TABLE (place BIGINT, part TSTZRANGE) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS TABLE (place BIGINT, part TSTZRANGE) LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 AS $$
 BEGIN
     RETURN QUERY
     WITH dead AS MATERIALIZED (
@@ -96,27 +118,31 @@ BEGIN
         JOIN openings o ON o.facility_id = f.id AND o.during && wanted
         JOIN bay_groups g ON g.id = o.bay_group_id
         CROSS JOIN LATERAL (
-            SELECT array_agg(b.id) AS ids, min(b.id) AS first, max(b.id) AS last
-            FROM (
-                SELECT y.id FROM bays y
-                WHERE y.bay_group_id = g.id AND y.number BETWEEN o.first_number AND o.last_number
-                OFFSET 0
-            ) b
-        ) own
-        CROSS JOIN LATERAL (
+            WITH busy AS MATERIALIZED (
+                SELECT range_agg(s.during) AS during
+                FROM stays s
+                WHERE s.bay_id BETWEEN
+                          COALESCE(g.first_bay_id + o.first_number - 1,
+                                   first_bay_between(g.id, o.first_number, o.last_number))
+                      AND COALESCE(g.first_bay_id + o.last_number - 1,
+                                   last_bay_between(g.id, o.first_number, o.last_number))
+                  AND s.during && wanted
+                  AND s.state IN ('held', 'confirmed')
+                  AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
+                  AND (g.first_bay_id IS NOT NULL OR EXISTS (
+                      SELECT FROM bays b
+                      WHERE b.id = s.bay_id AND b.bay_group_id = g.id
+                        AND b.number BETWEEN o.first_number AND o.last_number
+                  ))
+                GROUP BY s.bay_id
+            )
             SELECT DISTINCT gap
             FROM (
-                -- All bays that are free are one row: a large garage costs no more than a small one.
-                SELECT DISTINCT COALESCE(busy.during, '{}') AS during
-                FROM unnest(own.ids) AS b (id)
-                LEFT JOIN (
-                    SELECT s.bay_id, range_agg(s.during) AS during
-                    FROM stays s
-                    WHERE s.bay_id BETWEEN own.first AND own.last AND s.during && wanted
-                      AND s.state IN ('held', 'confirmed')
-                      AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
-                    GROUP BY 1
-                ) busy ON busy.bay_id = b.id
+                -- Bays that are taken alike are one row, all that are free another: a large garage costs little more
+                -- than a small one.
+                SELECT b.during FROM busy b
+                UNION
+                SELECT '{}' WHERE (SELECT count(*) FROM busy) <= o.last_number - o.first_number
             ) taken
             CROSS JOIN LATERAL unnest(
                 tstzmultirange(o.during * wanted * tstzrange(NULL, f.materialised_until)) - taken.during

@@ -16,6 +16,28 @@ CREATE INDEX facilities_owner_id_idx ON facilities (owner_id);
 -- Where the bay is, for those drawn or laid along a kerb; bays that were only counted have no place of their own.
 ALTER TABLE bays ADD COLUMN geometry geometry(GEOMETRY,4326);
 
+-- Where all bays of a group were made together, the id of the one numbered 1: that of bay n is n - 1 more, and nobody has to
+-- look at bays one by one to find the stays on them. NULL where it is not so: bays came later.
+ALTER TABLE bay_groups ADD COLUMN first_bay_id BIGINT;
+CREATE FUNCTION note_first_bays() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE bay_groups g SET first_bay_id = CASE WHEN made.earliest = made.latest THEN made.earliest END
+    FROM (
+        SELECT changed.bay_group_id, min(b.id - b.number + 1) AS earliest, max(b.id - b.number + 1) AS latest
+        FROM (SELECT DISTINCT bay_group_id FROM changed_bays) changed
+        LEFT JOIN bays b ON b.bay_group_id = changed.bay_group_id
+        GROUP BY 1
+    ) made
+    WHERE g.id = made.bay_group_id
+      AND g.first_bay_id IS DISTINCT FROM CASE WHEN made.earliest = made.latest THEN made.earliest END;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER bays_added AFTER INSERT ON bays REFERENCING NEW TABLE AS changed_bays
+FOR EACH STATEMENT EXECUTE FUNCTION note_first_bays();
+CREATE TRIGGER bays_removed AFTER DELETE ON bays REFERENCING OLD TABLE AS changed_bays
+FOR EACH STATEMENT EXECUTE FUNCTION note_first_bays();
+
 -- What an owner is writing: a facility as its GeoJSON feature, in WGS 84. Its id is the facility's for good, taken before
 -- there is one, so it is no reference.
 CREATE TABLE facility_drafts (
