@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.opening import open_for
 from api.db.connection import CONNECTIONS, LOG_INS, LONGEST_WAIT_S
@@ -91,13 +93,24 @@ async def in_thread(request: Request, work: Callable[[Connection], Result]) -> R
 
 
 @asynccontextmanager
-async def quick(request: Request) -> AsyncIterator[AsyncConnection]:
+async def quick(request: Request) -> AsyncIterator[AsyncConnection[Any]]:
     """
-    Give a connection on which every statement is a transaction of its own, without a thread.
+    Lend a connection on which every statement is a transaction of its own, without a thread.
 
     For the few routes that everybody calls at six: the statement that changes something finds out by itself who asks,
-    and does everything. The role is the one that owns nothing.
+    and does everything. The role is the one that owns nothing. The connection is the driver's, out of the pool: what
+    SQLAlchemy puts around a statement takes a tenth of what a booking takes.
     """
     engine: AsyncEngine = request.app.state.quick_engine
-    async with engine.connect() as connection:
+    lent = await engine.raw_connection()
+    connection = cast("AsyncConnection[Any]", lent.driver_connection)
+    try:
         yield connection
+    finally:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            lent.close()
+        else:  # it is lost, or still at work for somebody who has left
+            lent.invalidate(soft=True)
+            lent.close()
+            if connection.closed:
+                await engine.dispose()  # the others were lost with it

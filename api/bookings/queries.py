@@ -11,9 +11,9 @@ from sqlalchemy import Connection, text
 
 from api.accounts.dependencies import Shown
 from api.bookings.rules import BookingRules
+from api.db.statement import Statement
 from api.finding.period import Period
 
-# These go to the driver as they are: it is they that everybody waits for at six.
 _BOOK = """
     SELECT problem, outcome FROM book(
         %(kind)s, %(secret)s, %(visit)s, %(act)s, %(key)s, %(request_sha256)s, tstzrange(%(start)s, %(end)s),
@@ -29,14 +29,6 @@ _LIST = text("""
     WHERE household_id = :household AND id < :before
     ORDER BY id DESC LIMIT :limit
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What the database is asked, as its driver takes it."""
-
-    sql: str
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

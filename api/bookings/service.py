@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
+from psycopg import AsyncConnection
 from psycopg.errors import DeadlockDetected
-from sqlalchemy import Connection, Row
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from api.accounts.dependencies import Shown
 from api.accounts.refusals import NoHousehold, NotAllowed, NotSignedIn
@@ -25,8 +24,9 @@ from api.bookings.errors import (
     RequestInFlight,
     VehicleUnclear,
 )
-from api.bookings.queries import Booking, Request, Statement
+from api.bookings.queries import Booking, Request
 from api.bookings.rules import BookingRules
+from api.db.statement import Statement, rows_of
 from api.facilities.availability import instant_of
 from api.finding.period import Period
 
@@ -64,7 +64,7 @@ class Refused:
 Outcome = Booking | Refused
 
 
-async def book(connection: AsyncConnection, request: Request, wish: Wish, *, rules: BookingRules) -> Outcome:
+async def book(connection: AsyncConnection[Any], request: Request, wish: Wish, *, rules: BookingRules) -> Outcome:
     """
     Hold or book a bay for a household; the same request under the same key has the same outcome and is done once.
 
@@ -75,12 +75,12 @@ async def book(connection: AsyncConnection, request: Request, wish: Wish, *, rul
     """
     zone = _ANYWHERE
     if needs_zone(wish):
-        found = (await _answered(connection, queries.zone_statement(request.shown))).zone
+        (found,) = await _answered(connection, queries.zone_statement(request.shown))
         zone = _ANYWHERE if found is None else ZoneInfo(found)  # without one the booking itself is refused
-    return outcome_of(await _answered(connection, booking_statement(request, wish, zone=zone, rules=rules)))
+    return outcome_of(*await _answered(connection, booking_statement(request, wish, zone=zone, rules=rules)))
 
 
-async def confirm(connection: AsyncConnection, shown: Shown, booking_id: int, *, act: str) -> Outcome:
+async def confirm(connection: AsyncConnection[Any], shown: Shown, booking_id: int, *, act: str) -> Outcome:
     """
     Confirm a hold; confirming twice is the same as once.
 
@@ -89,10 +89,10 @@ async def confirm(connection: AsyncConnection, shown: Shown, booking_id: int, *,
     BookingNotFound
         When the household has no such booking.
     """
-    return outcome_of(await _answered(connection, queries.confirming_statement(shown, booking_id, act=act)))
+    return outcome_of(*await _answered(connection, queries.confirming_statement(shown, booking_id, act=act)))
 
 
-async def cancel(connection: AsyncConnection, shown: Shown, booking_id: int, *, act: str) -> Outcome:
+async def cancel(connection: AsyncConnection[Any], shown: Shown, booking_id: int, *, act: str) -> Outcome:
     """
     Cancel a booking or a hold, or give the rest of a stay back; cancelling twice is the same as once.
 
@@ -101,17 +101,16 @@ async def cancel(connection: AsyncConnection, shown: Shown, booking_id: int, *, 
     BookingNotFound
         When the household has no such booking.
     """
-    return outcome_of(await _answered(connection, queries.cancelling_statement(shown, booking_id, act=act)))
+    return outcome_of(*await _answered(connection, queries.cancelling_statement(shown, booking_id, act=act)))
 
 
-async def _answered(connection: AsyncConnection, statement: Statement) -> Row[Any]:
-    """Ask; once more where the database has ended one of several that waited for each other in a circle."""
+async def _answered(connection: AsyncConnection[Any], statement: Statement) -> tuple[Any, ...]:
+    """Ask for one row; once more where the database has ended one of several that waited for each other in a circle."""
     try:
-        return (await connection.exec_driver_sql(statement.sql, statement.values)).one()
-    except OperationalError as error:
-        if not isinstance(error.orig, DeadlockDetected):
-            raise
-    return (await connection.exec_driver_sql(statement.sql, statement.values)).one()
+        (row,) = await rows_of(connection, statement)
+    except DeadlockDetected:
+        (row,) = await rows_of(connection, statement)
+    return cast("tuple[Any, ...]", row)
 
 
 def get_booking(connection: Connection, booking_id: int, *, household_id: int) -> Booking:
@@ -140,17 +139,17 @@ def booking_statement(request: Request, wish: Wish, *, zone: ZoneInfo, rules: Bo
     )
 
 
-def outcome_of(row: Row[Any]) -> Outcome:
-    """Read (problem, outcome) as the database answers."""
-    if row.problem is not None:
-        _raise(row.problem, row.outcome)
-    if "reason" not in row.outcome:
-        return Booking.read(row.outcome)
-    again_at = row.outcome.get("again_at")
+def outcome_of(problem: str | None, outcome: Mapping[str, Any]) -> Outcome:
+    """Read what the database answers."""
+    if problem is not None:
+        _raise(problem, outcome)
+    if "reason" not in outcome:
+        return Booking.read(outcome)
+    again_at = outcome.get("again_at")
     return Refused(
-        row.outcome["reason"],
-        alternatives=row.outcome.get("alternatives", ()),
-        booking_id=row.outcome.get("booking"),
+        outcome["reason"],
+        alternatives=outcome.get("alternatives", ()),
+        booking_id=outcome.get("booking"),
         again_at=None if again_at is None else datetime.fromisoformat(again_at),
     )
 

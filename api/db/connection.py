@@ -60,6 +60,7 @@ def make_quick_engine(engine: Engine) -> AsyncEngine:
         pool_size=QUICK_CONNECTIONS,
         max_overflow=0,
         pool_timeout=LONGEST_WAIT_S,
+        pool_reset_on_return=None,  # statements that are transactions leave nothing behind
         hide_parameters=True,
         connect_args={"connect_timeout": 10},
     )

@@ -55,12 +55,17 @@ class UsualNights:
     _known: dict[int, tuple[float, NightHours]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def of(self, connection: Connection, neighbourhood_id: int) -> NightHours:
-        """Return the night hours of a neighbourhood."""
+    def known(self, neighbourhood_id: int) -> NightHours | None:
+        """Return the night hours of a neighbourhood if they are remembered."""
         with self._lock:
             known = self._known.get(neighbourhood_id)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
+        return known[1] if known is not None and time.monotonic() < known[0] else None
+
+    def of(self, connection: Connection, neighbourhood_id: int) -> NightHours:
+        """Return the night hours of a neighbourhood."""
+        known = self.known(neighbourhood_id)
+        if known is not None:
+            return known
         hours = NightHours(*(find_usual_night(connection, neighbourhood_id) or TYPICAL_NIGHT))
         with self._lock:
             self._known = {key: entry for key, entry in self._known.items() if time.monotonic() < entry[0]}

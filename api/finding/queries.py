@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from api.db.statement import Statement
 from api.finding.wanted import Wanted
 
 Box = tuple[float, float, float, float]
 """(west, south, east, north) in WGS 84 degrees."""
 
-# These go to the driver as they are: they are asked for more often than anything else.
 _SHOWN = """
     SELECT f.id, f.code, f.name, f.kind, f.max_height_m, f.night_price_cents,
            near.walk_m, near.free_bays, near.leave_by, ST_AsGeoJSON(f.geometry, 6) AS geometry
@@ -79,29 +79,25 @@ _DOORS_IN_BOX = text("""
 """)
 
 
-def find_place(connection: Connection, slug: str, *, home_id: int | None) -> Row[Any] | None:
-    """Return id, time zone and walking limit (metres) of a neighbourhood, and whether a home is in it."""
-    if "\0" in slug:  # in no slug, and PostgreSQL refuses to look for one
-        return None
-    return connection.exec_driver_sql(_PLACE, {"slug": slug, "home": home_id}).one_or_none()
+def place_statement(slug: str, *, home_id: int | None) -> Statement:
+    """Ask for id, time zone and walking limit (metres) of a neighbourhood, and whether a home is in it."""
+    return Statement(_PLACE, {"slug": slug, "home": home_id})
 
 
-def list_free_in_order(
-    connection: Connection, walks: Sequence[tuple[int, int]], *, wanted: Wanted, limit: int
-) -> list[Row[Any]]:
-    """List the first `limit` facilities of (facility, metres), in this order, that have a bay as wanted."""
+def free_in_order_statement(walks: Sequence[tuple[int, int]], *, wanted: Wanted, limit: int) -> Statement:
+    """Ask for the first `limit` facilities of (facility, metres), in this order, that have a bay as wanted."""
     values = {
         "ids": [facility_id for facility_id, _ in walks],
         "walks": [walk_m for _, walk_m in walks],
         **_wanted(wanted, limit=limit),
     }
-    return list(connection.exec_driver_sql(_FREE_IN_ORDER, values))
+    return Statement(_FREE_IN_ORDER, values)
 
 
-def list_free_near_home(
-    connection: Connection, home_id: int, *, max_walk_m: float, after: tuple[int, int], wanted: Wanted, limit: int
-) -> list[Row[Any]]:
-    """List the nearest `limit` facilities of a home that have a bay as wanted, beyond (metres, facility)."""
+def free_near_home_statement(
+    home_id: int, *, max_walk_m: float, after: tuple[int, int], wanted: Wanted, limit: int
+) -> Statement:
+    """Ask for the nearest `limit` facilities of a home that have a bay as wanted, beyond (metres, facility)."""
     values = {
         "home": home_id,
         "max_walk_m": int(max_walk_m),
@@ -109,7 +105,7 @@ def list_free_near_home(
         "after_id": after[1],
         **_wanted(wanted, limit=limit),
     }
-    return list(connection.exec_driver_sql(_FREE_NEAR_HOME, values))
+    return Statement(_FREE_NEAR_HOME, values)
 
 
 def _wanted(wanted: Wanted, *, limit: int) -> dict[str, Any]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import Connection
 
 from api.calendars.clock import minute_of, moment_of
+from api.db.statement import rows_of
 from api.dependencies import in_thread, quick
 from api.facilities.availability import instant_of
 from api.finding.cursor import read_cursor
 from api.finding.nights import NightHours, UsualNights
 from api.finding.period import Period
-from api.finding.queries import find_place
+from api.finding.queries import place_statement
 from api.finding.schemas import FreeBaysIn, FreeBaysOut, FreeBaysQuery, free_bays_out
-from api.finding.service import Address, StoredHome, list_free_bays
+from api.finding.service import Address, Search, StoredHome
+from api.finding.walking import WalkBy, walking_order_from
 from api.finding.wanted import Wanted
 from api.households.queries import HomeNotFound
 from api.neighbourhoods.loading import NeighbourhoodNotFound
@@ -66,55 +68,66 @@ async def post_free_bays(request: Request, neighbourhood: str, search: FreeBaysI
 
 
 async def _found(
-    request: Request, neighbourhood: str, search: FreeBaysQuery | FreeBaysIn, *, origin: StoredHome | Address
+    request: Request, neighbourhood: str, asked: FreeBaysQuery | FreeBaysIn, *, origin: StoredHome | Address
 ) -> Response:
-    def find(connection: Connection) -> FreeBaysOut:
-        return _find(request, connection, neighbourhood, search, origin=origin)
-
-    if isinstance(origin, StoredHome):
-        async with quick(request) as connection:
-            found = await connection.run_sync(find)
-    else:
-        # Measuring on the streets keeps a processor busy for a while: others are served meanwhile.
-        found = await in_thread(request, find)
-    return Response(found.model_dump_json(by_alias=True), media_type=GeoJson.media_type)
-
-
-def _find(
-    request: Request,
-    connection: Connection,
-    neighbourhood: str,
-    search: FreeBaysQuery | FreeBaysIn,
-    *,
-    origin: StoredHome | Address,
-) -> FreeBaysOut:
-    row = find_place(connection, neighbourhood, home_id=origin.home_id if isinstance(origin, StoredHome) else None)
-    if row is None:
-        raise NeighbourhoodNotFound("no such neighbourhood")
-    zone = ZoneInfo(row.timezone)
-    nights: UsualNights = request.app.state.usual_nights
-    after = None if search.cursor is None else read_cursor(search.cursor)
+    place = await _place(request, neighbourhood, origin=origin)
+    zone = ZoneInfo(place.timezone)
+    after = None if asked.cursor is None else read_cursor(asked.cursor)
     if after is not None:
         period = after.period  # all pages of a search are about one period
     else:
-        period = _period(search.start, search.end, zone=zone, hours=nights.of(connection, row.id))
-    if isinstance(origin, StoredHome) and not row.has_home:
+        hours = await _usual_hours(request, place.id) if asked.start is None or asked.end is None else None
+        period = _period(asked.start, asked.end, zone=zone, hours=hours)
+    if isinstance(origin, StoredHome) and not place.has_home:
         raise HomeNotFound("no such home here")
-    wanted = Wanted(period, tuple(search.needs), search.height_m, search.max_price_cents)
-    max_walk_m = float(row.max_walk_m) if search.max_walk_m is None else search.max_walk_m
-    page = list_free_bays(
-        connection, row.id, origin=origin, wanted=wanted, max_walk_m=max_walk_m, limit=search.limit, after=after
-    )
-    return free_bays_out(page, period=period, zone=zone, max_walk_m=max_walk_m)
+    wanted = Wanted(period, tuple(asked.needs), asked.height_m, asked.max_price_cents)
+    max_walk_m = float(place.max_walk_m) if asked.max_walk_m is None else asked.max_walk_m
+    search = Search(wanted, max_walk_m, asked.limit, after)
+    walk_by: WalkBy = "pairs"
+    if isinstance(origin, StoredHome):
+        statement = search.near_home(origin.home_id)
+    else:
+        # Measuring on the streets keeps a processor busy for a while: others are served meanwhile.
+        measure = partial(
+            walking_order_from, neighbourhood_id=place.id, lon=origin.lon, lat=origin.lat, max_walk_m=max_walk_m
+        )
+        walks, walk_by = await in_thread(request, measure)
+        statement = search.along(walks)
+    async with quick(request) as connection:
+        rows = await rows_of(connection, statement)
+    found = free_bays_out(search.page(rows, walk_by=walk_by), period=period, zone=zone, max_walk_m=max_walk_m)
+    return Response(found.model_dump_json(by_alias=True), media_type=GeoJson.media_type)
 
 
-def _period(start: datetime | None, end: datetime | None, *, zone: ZoneInfo, hours: NightHours) -> Period:
-    """Return the period that is meant: what is left out is now, and the usual leave-by."""
+async def _place(request: Request, slug: str, *, origin: StoredHome | Address) -> Any:  # noqa: ANN401 -- a row
+    if "\0" in slug:  # in no slug, and PostgreSQL refuses to look for one
+        raise NeighbourhoodNotFound("no such neighbourhood")
+    home_id = origin.home_id if isinstance(origin, StoredHome) else None
+    async with quick(request) as connection:
+        rows = await rows_of(connection, place_statement(slug, home_id=home_id))
+    if not rows:
+        raise NeighbourhoodNotFound("no such neighbourhood")
+    return rows[0]
+
+
+async def _usual_hours(request: Request, neighbourhood_id: int) -> NightHours:
+    nights: UsualNights = request.app.state.usual_nights
+    known = nights.known(neighbourhood_id)
+    if known is not None:
+        return known
+    return await in_thread(request, partial(nights.of, neighbourhood_id=neighbourhood_id))
+
+
+def _period(start: datetime | None, end: datetime | None, *, zone: ZoneInfo, hours: NightHours | None) -> Period:
+    """Return the period that is meant: what is left out is now, and the usual leave-by, which `hours` tell."""
     begins = None if start is None else _instant(start, zone)
-    night = hours.night_of(begins or datetime.now(UTC), zone=zone)
-    if begins is None:
-        begins = night.start if end is None else datetime.now(UTC).replace(second=0, microsecond=0)
-    ends = night.end if end is None else _instant(end, zone)
+    ends = None if end is None else _instant(end, zone)
+    if hours is not None:
+        now = datetime.now(UTC)
+        night = hours.night_of(begins or now, zone=zone)
+        begins = begins or (night.start if ends is None else now.replace(second=0, microsecond=0))
+        ends = ends or night.end
+    assert begins is not None and ends is not None  # noqa: S101, PT018 -- narrowing: without hours both are given
     if not begins < ends:
         raise BadRange("`to` must lie after `from`, and after now where no `from` is given.")
     if (ends - begins).days >= MOST_DAYS:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import Row
 
 from api.finding.period import Period
 from api.finding.service import Page
@@ -135,7 +134,7 @@ def free_bays_out(page: Page, *, period: Period, zone: ZoneInfo, max_walk_m: flo
     )
 
 
-def _feature(row: Row[Any], zone: ZoneInfo) -> dict[str, object]:
+def _feature(row: Any, zone: ZoneInfo) -> dict[str, object]:  # noqa: ANN401 -- a row
     properties = {
         "id": row.id,
         "code": row.code,

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from api.accounts.dependencies import Shown
 from api.accounts.secrets import Secret, hash_secret, new_secret
-from api.bookings.queries import Request, Statement, cancelling_statement, confirming_statement, zone_statement
+from api.bookings.queries import Request, cancelling_statement, confirming_statement, zone_statement
 from api.bookings.rules import RULES, BookingRules
 from api.bookings.service import Outcome, Wish, booking_statement, outcome_of
+from api.db.statement import Statement
 
 HOUR = timedelta(hours=1)
 
@@ -108,26 +109,28 @@ def book(
 ) -> Outcome:
     """Ask for a bay as the route does; the connection is the test's own again afterwards."""
     request = Request(who.shown, "POST /v1/bookings", key or str(uuid4()), sha256(repr(wish).encode()).digest())
-    zone = ZoneInfo(_answered(connection, zone_statement(who.shown)).zone or "UTC")
-    return outcome_of(_answered(connection, booking_statement(request, wish, zone=zone, rules=rules)))
+    (zone,) = _answered(connection, zone_statement(who.shown))
+    return outcome_of(
+        *_answered(connection, booking_statement(request, wish, zone=ZoneInfo(zone or "UTC"), rules=rules))
+    )
 
 
 def confirm(connection: Connection, who: Household, booking: int) -> Outcome:
     """Confirm a hold as the route does."""
     statement = confirming_statement(who.shown, booking, act="POST /v1/bookings/{booking}/confirm")
-    return outcome_of(_answered(connection, statement))
+    return outcome_of(*_answered(connection, statement))
 
 
 def cancel(connection: Connection, who: Household, booking: int) -> Outcome:
     """Cancel a booking as the route does."""
     statement = cancelling_statement(who.shown, booking, act="POST /v1/bookings/{booking}/cancel")
-    return outcome_of(_answered(connection, statement))
+    return outcome_of(*_answered(connection, statement))
 
 
-def _answered(connection: Connection, statement: Statement) -> Row[Any]:
+def _answered(connection: Connection, statement: Statement) -> tuple[Any, ...]:
     row = connection.exec_driver_sql(statement.sql, statement.values).one()
     connection.execute(text("SELECT set_config('role', 'none', true)"))
-    return row
+    return tuple(row)
 
 
 def _facility(

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from api.finding.cursor import Cursor, read_cursor
 from api.finding.period import Period
-from api.finding.service import Page, StoredHome, list_free_bays
+from api.finding.service import Page, Search
 from api.finding.walking import walk_min
 from api.finding.wanted import Wanted
 from api.problems import BadRange
@@ -30,15 +30,9 @@ def supplied(engine: Engine) -> Iterator[Supplied]:
 
 def find(supplied: Supplied, start: float, end: float, *, limit: int = 20, **wishes: Any) -> Page:  # noqa: ANN401 -- passed on
     after, max_walk_m = wishes.pop("after", None), wishes.pop("max_walk_m", 500)
-    return list_free_bays(
-        supplied.connection,
-        supplied.neighbourhood,
-        origin=StoredHome(supplied.home),
-        wanted=Wanted(hours(start, end), **wishes),
-        max_walk_m=max_walk_m,
-        limit=limit,
-        after=after,
-    )
+    search = Search(Wanted(hours(start, end), **wishes), max_walk_m, limit, after)
+    statement = search.near_home(supplied.home)
+    return search.page(supplied.connection.exec_driver_sql(statement.sql, statement.values).all(), walk_by="pairs")
 
 
 def free(supplied: Supplied, start: float, end: float, **wishes: Any) -> dict[int, int]:  # noqa: ANN401 -- passed on

@@ -36,73 +36,74 @@ CREATE FUNCTION take_bay(
 DECLARE
     share CONSTANT DOUBLE PRECISION := random();
     candidate BIGINT;
+    offered RECORD;
+    taken_bays BIGINT[];
+    look_from INTEGER;
 BEGIN
     FOREACH candidate IN ARRAY places LOOP
-        LOOP
-            SELECT f.id, free.id, free.number, g.code, f.name, f.night_price_cents
-            INTO place, bay, bay_number, bay_group, place_name, price_cents
+        FOR offered IN
+            SELECT g.id, g.code, g.first_bay_id, o.first_number, o.last_number, f.name, f.night_price_cents
             FROM facilities f
             JOIN openings o ON o.facility_id = f.id
             JOIN bay_groups g ON g.id = o.bay_group_id
-            CROSS JOIN LATERAL (
-                WITH taken AS MATERIALIZED (
-                    SELECT s.bay_id FROM stays s
-                    WHERE s.bay_id BETWEEN
-                              COALESCE(g.first_bay_id + o.first_number - 1,
-                                       first_bay_between(g.id, o.first_number, o.last_number))
-                          AND COALESCE(g.first_bay_id + o.last_number - 1,
-                                       last_bay_between(g.id, o.first_number, o.last_number))
-                      AND s.during && wanted
-                      AND s.state IN ('held', 'confirmed')
-                      AND (s.state = 'confirmed' OR s.expires_at > clock_timestamp())
-                ), beginning AS MATERIALIZED (
-                    SELECT o.first_number + floor(share * (o.last_number - o.first_number + 1))::integer AS number
-                )
-                -- From a bay by chance upwards, else from the first: callers that come together seldom want the same.
-                (
-                    SELECT b.id, b.number, 1 AS turn FROM bays b
-                    WHERE b.bay_group_id = g.id AND b.number BETWEEN (SELECT number FROM beginning) AND o.last_number
-                      AND (only_bay IS NULL OR b.id = only_bay) AND b.id NOT IN (SELECT bay_id FROM taken)
-                    ORDER BY b.number LIMIT 1
-                )
-                UNION ALL
-                (
-                    SELECT b.id, b.number, 2 FROM bays b
-                    WHERE b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND (SELECT number FROM beginning) - 1
-                      AND (only_bay IS NULL OR b.id = only_bay) AND b.id NOT IN (SELECT bay_id FROM taken)
-                    ORDER BY b.number LIMIT 1
-                )
-                ORDER BY turn LIMIT 1
-            ) free
             WHERE f.id = candidate AND f.status = 'published' AND upper(wanted) <= f.materialised_until
               AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
               AND o.during @> wanted AND o.starts @> lower(wanted) AND o.ends @> upper(wanted)
               AND g.kinds @> needed
               AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
             ORDER BY cardinality(g.kinds), g.position
-            LIMIT 1;
-            EXIT WHEN NOT FOUND;
-            INSERT INTO stays (bay_id, household_id, during, kind, state, expires_at)
-            VALUES (bay, wanted_by, wanted, 'booking',
-                    CASE WHEN hold_until IS NULL THEN 'confirmed' ELSE 'held' END, hold_until)
-            ON CONFLICT DO NOTHING
-            RETURNING id INTO stay;
-            IF stay IS NOT NULL THEN
-                RETURN;
-            END IF;
-            -- Somebody was faster, or a hold is in the way that has run out: look again.
-            UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
-            WHERE s.bay_id = bay AND s.during && wanted AND s.state = 'held' AND s.expires_at <= clock_timestamp();
-            IF EXISTS (
-                -- A night of its permit, placed at this moment.
-                SELECT FROM stays s
-                WHERE s.household_id = wanted_by AND s.state IN ('held', 'confirmed')
-                  AND (s.during && wanted
-                       OR hold_until IS NOT NULL AND s.state = 'held')
-            ) THEN
-                stay_in_way := true;
-                RETURN;
-            END IF;
+        LOOP
+            -- From a bay by chance upwards, else from the first: callers that come together seldom want the same.
+            look_from := offered.first_number + floor(share * (offered.last_number - offered.first_number + 1));
+            LOOP
+                taken_bays := ARRAY(
+                    SELECT s.bay_id FROM stays s
+                    WHERE s.bay_id BETWEEN
+                              COALESCE(offered.first_bay_id + offered.first_number - 1,
+                                       first_bay_between(offered.id, offered.first_number, offered.last_number))
+                          AND COALESCE(offered.first_bay_id + offered.last_number - 1,
+                                       last_bay_between(offered.id, offered.first_number, offered.last_number))
+                      AND s.during && wanted
+                      AND s.state IN ('held', 'confirmed')
+                      AND (s.state = 'confirmed' OR s.expires_at > clock_timestamp())
+                );
+                SELECT b.id, b.number INTO bay, bay_number FROM bays b
+                WHERE b.bay_group_id = offered.id AND b.number BETWEEN look_from AND offered.last_number
+                  AND (only_bay IS NULL OR b.id = only_bay) AND b.id <> ALL (taken_bays)
+                ORDER BY b.number LIMIT 1;
+                IF NOT FOUND THEN
+                    SELECT b.id, b.number INTO bay, bay_number FROM bays b
+                    WHERE b.bay_group_id = offered.id AND b.number BETWEEN offered.first_number AND look_from - 1
+                      AND (only_bay IS NULL OR b.id = only_bay) AND b.id <> ALL (taken_bays)
+                    ORDER BY b.number LIMIT 1;
+                END IF;
+                EXIT WHEN NOT FOUND;
+                INSERT INTO stays (bay_id, household_id, during, kind, state, expires_at)
+                VALUES (bay, wanted_by, wanted, 'booking',
+                        CASE WHEN hold_until IS NULL THEN 'confirmed' ELSE 'held' END, hold_until)
+                ON CONFLICT DO NOTHING
+                RETURNING id INTO stay;
+                IF stay IS NOT NULL THEN
+                    place := candidate;
+                    bay_group := offered.code;
+                    place_name := offered.name;
+                    price_cents := offered.night_price_cents;
+                    RETURN;
+                END IF;
+                -- Somebody was faster, or a hold is in the way that has run out: look again.
+                UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
+                WHERE s.bay_id = bay AND s.during && wanted AND s.state = 'held' AND s.expires_at <= clock_timestamp();
+                IF EXISTS (
+                    -- A night of its permit, placed at this moment.
+                    SELECT FROM stays s
+                    WHERE s.household_id = wanted_by AND s.state IN ('held', 'confirmed')
+                      AND (s.during && wanted
+                           OR hold_until IS NOT NULL AND s.state = 'held')
+                ) THEN
+                    stay_in_way := true;
+                    RETURN;
+                END IF;
+            END LOOP;
         END LOOP;
     END LOOP;
 END
@@ -121,6 +122,8 @@ DECLARE
     place RECORD;
     car RECORD;
     before RECORD;
+    held RECORD;
+    again_at TIMESTAMP WITH TIME ZONE;
     standing RECORD;
     places BIGINT[];
     walks INTEGER[];
@@ -156,13 +159,12 @@ BEGIN
         RETURN;
     END IF;
     IF only_facility IS NULL AND only_bay IS NULL THEN
-        SELECT array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id), array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id),
-               max(f.materialised_until)
-        INTO places, walks, until
-        FROM walk_pairs w JOIN facilities f ON f.id = w.facility_id
-        WHERE w.home_id = place.home_id AND w.walk_m <= place.max_walk_m AND f.status = 'published';
+        SELECT COALESCE(array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id), '{}'),
+               array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id)
+        INTO places, walks
+        FROM walk_pairs w WHERE w.home_id = place.home_id AND w.walk_m <= place.max_walk_m;
     ELSE
-        SELECT ARRAY[f.id], ARRAY[w.walk_m], f.materialised_until INTO places, walks, until
+        SELECT ARRAY[f.id], ARRAY[w.walk_m] INTO places, walks
         FROM facilities f LEFT JOIN walk_pairs w ON w.home_id = place.home_id AND w.facility_id = f.id
         WHERE f.status = 'published' AND f.neighbourhood_id = place.neighbourhood_id
           AND f.id = COALESCE(only_facility, (
@@ -190,40 +192,43 @@ BEGIN
     FROM (SELECT unnest(places) AS id ORDER BY 1) wanted_place;
     -- One request of a household at a time.
     PERFORM pg_advisory_xact_lock(1, hashint8(who.household_id));
-    IF EXISTS (SELECT FROM stays s WHERE s.household_id = who.household_id AND s.state = 'held') THEN
-        UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
-        WHERE s.household_id = who.household_id AND s.state = 'held' AND s.expires_at <= clock_timestamp();
+    SELECT s.id, s.expires_at <= clock_timestamp() AS is_dead INTO held
+    FROM stays s WHERE s.household_id = who.household_id AND s.state = 'held';
+    IF held.is_dead THEN
+        UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL WHERE s.id = held.id;
+        held.id := NULL;
     END IF;
-    SELECT (SELECT x.id FROM stays x WHERE x.household_id = who.household_id AND x.state = 'held') AS held,
-           count(*) FILTER (WHERE s.during && wanted) > 0 AS overlaps,
+    IF NOT at_once THEN
+        SELECT max(s.ended_at) + cooldown INTO again_at
+        FROM stays s WHERE s.household_id = who.household_id AND s.state = 'expired';
+    END IF;
+    SELECT count(*) FILTER (WHERE s.during && wanted) > 0 AS overlaps,
            min(s.id) FILTER (WHERE s.during && wanted AND s.kind = 'booking') AS overlapping,
-           count(*) FILTER (WHERE s.kind = 'booking' AND upper(s.during) > clock_timestamp()) AS ahead,
-           (SELECT max(x.ended_at) FROM stays x WHERE x.household_id = who.household_id AND x.state = 'expired')
-               + cooldown AS again_at
+           count(*) FILTER (WHERE s.kind = 'booking' AND upper(s.during) > clock_timestamp()) AS ahead
     INTO standing FROM stays s
     WHERE s.household_id = who.household_id AND s.state IN ('held', 'confirmed')
       AND upper(s.during) > least(clock_timestamp(), lower(wanted));
     outcome := CASE
         WHEN standing.overlaps THEN
             json_build_object('reason', 'overlapping', 'booking', standing.overlapping)
-        WHEN standing.held IS NOT NULL AND NOT at_once THEN json_build_object('reason', 'held', 'booking', standing.held)
+        WHEN held.id IS NOT NULL AND NOT at_once THEN json_build_object('reason', 'held', 'booking', held.id)
         WHEN standing.ahead >= most_ahead THEN json_build_object('reason', 'too_many')
-        WHEN standing.again_at > clock_timestamp() AND NOT at_once THEN
-            json_build_object('reason', 'cooldown', 'again_at', standing.again_at)
+        WHEN again_at > clock_timestamp() THEN json_build_object('reason', 'cooldown', 'again_at', again_at)
     END;
     IF outcome IS NULL THEN
-        IF until < upper(wanted) THEN
-            RETURN QUERY SELECT 'not_bookable_yet', json_build_object('until', until);
-            RETURN;
-        END IF;
         hold_until := CASE WHEN NOT at_once THEN clock_timestamp() + hold END;
         SELECT * INTO taken FROM take_bay(
-            who.household_id, CASE WHEN until IS NULL THEN '{}' ELSE places END, wanted, only_bay, car.needs, car.height_m,
-            hold_until
+            who.household_id, places, wanted, only_bay, car.needs, car.height_m, hold_until
         );
         IF taken.stay_in_way THEN
             outcome := json_build_object('reason', 'overlapping', 'booking', NULL);
         ELSIF taken.stay IS NULL THEN
+            SELECT max(f.materialised_until) INTO until
+            FROM facilities f WHERE f.id = ANY (places) AND f.status = 'published';
+            IF until < upper(wanted) THEN
+                RETURN QUERY SELECT 'not_bookable_yet', json_build_object('until', until);
+                RETURN;
+            END IF;
             outcome := json_build_object('reason', 'full', 'alternatives', alternatives(
                 who.household_id, place.home_id, wanted, car.needs, car.height_m,
                 CASE WHEN only_facility IS NULL AND only_bay IS NULL THEN '{}' ELSE places END, most_alternatives
