@@ -49,7 +49,8 @@ def get_facility(connection: Connected, facility: FacilityId, response: Response
     row = get_facility_row(connection, facility)
     [found] = load_facilities(connection, row.neighbourhood_id, code=row.code)
     response.headers["ETag"] = f'"{row.version}"'
-    return facility_feature(row, found, dict(load_extra_properties(connection, row.neighbourhood_id)[row.code]))
+    extra = load_extra_properties(connection, row.neighbourhood_id, code=row.code)
+    return facility_feature(row, found, dict(extra[row.code]))
 
 
 @router.get("/facilities/{facility}/availability", summary="Free bays over time")

@@ -97,11 +97,13 @@ def load_facilities(
     return [_facility(row, groups[row.id], entrances[row.id], closures[row.id]) for row in rows]
 
 
-def load_extra_properties(connection: Connection, owner: int) -> dict[str, Mapping[str, object]]:
-    """Return, by facility code, what the folder said of each facility beyond the rules."""
+def load_extra_properties(
+    connection: Connection, owner: int, *, code: str | None = None
+) -> dict[str, Mapping[str, object]]:
+    """Return, by facility code, what the folder said of each facility, or of the one of a code, beyond the rules."""
     t = tables.facilities
     query = select(t.c.code, t.c.extra).where(t.c.neighbourhood_id == owner, t.c.status == PUBLISHED)
-    rows = connection.execute(query)
+    rows = connection.execute(query if code is None else query.where(t.c.code == code))
     return {row.code: row.extra for row in rows}
 
 

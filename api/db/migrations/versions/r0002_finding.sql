@@ -99,64 +99,78 @@ BEGIN
 END
 $$;
 
--- The longest part of a period for which one bay of some facilities is free; no row where all are shorter.
+-- The longest part of a period for which one bay of some facilities is free; NULL where all are shorter.
 CREATE FUNCTION longest_part(
-    places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL
-) RETURNS TABLE (place BIGINT, part TSTZRANGE) LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 AS $$
+    places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
+    OUT place BIGINT, OUT part TSTZRANGE
+) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    offered RECORD;
+    sold TSTZRANGE;
+    found TSTZRANGE;
 BEGIN
-    RETURN QUERY
-    WITH dead AS MATERIALIZED (
-        SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
-    )
-    SELECT parts.facility_id, tstzrange(parts.begins, parts.leaves)
-    FROM (
-        SELECT f.id AS facility_id, lower(o.starts * moments.there) AS begins,
-               -- The last moment may be one just before hours without movement.
-               CASE WHEN o.ends @> upper(o.ends * moments.there) THEN upper(o.ends * moments.there)
-                    ELSE upper(o.ends * moments.there) - interval '1 minute' END AS leaves
+    FOR offered IN
+        SELECT o.facility_id, g.id AS group_id, g.first_bay_id, o.first_number, o.last_number, o.starts, o.ends,
+               o.during * tstzrange(NULL, f.materialised_until) AS sold,
+               COALESCE(g.first_bay_id + o.first_number - 1, first_bay_between(g.id, o.first_number, o.last_number)) AS first,
+               COALESCE(g.first_bay_id + o.last_number - 1, last_bay_between(g.id, o.first_number, o.last_number)) AS last
         FROM facilities f
-        JOIN openings o ON o.facility_id = f.id AND o.during && wanted
+        JOIN openings o ON o.facility_id = f.id
         JOIN bay_groups g ON g.id = o.bay_group_id
-        CROSS JOIN LATERAL (
-            WITH busy AS MATERIALIZED (
-                SELECT range_agg(s.during) AS during
-                FROM stays s
-                WHERE s.bay_id BETWEEN
-                          COALESCE(g.first_bay_id + o.first_number - 1,
-                                   first_bay_between(g.id, o.first_number, o.last_number))
-                      AND COALESCE(g.first_bay_id + o.last_number - 1,
-                                   last_bay_between(g.id, o.first_number, o.last_number))
-                  AND s.during && wanted
-                  AND s.state IN ('held', 'confirmed')
-                  AND NOT EXISTS (SELECT FROM dead WHERE dead.bay_id = s.bay_id AND dead.during = s.during)
-                  AND (g.first_bay_id IS NOT NULL OR EXISTS (
-                      SELECT FROM bays b
-                      WHERE b.id = s.bay_id AND b.bay_group_id = g.id
-                        AND b.number BETWEEN o.first_number AND o.last_number
-                  ))
-                GROUP BY s.bay_id
-            )
-            SELECT DISTINCT gap
+        WHERE f.id = ANY (places) AND f.status = 'published' AND f.materialised_until IS NOT NULL
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND o.during && wanted
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    LOOP
+        sold := offered.sold * wanted;
+        -- At six most have no bay left for any part of the night, which is seen soon.
+        CONTINUE WHEN isempty(sold) OR offered.first_bay_id IS NOT NULL AND offered.last_number - offered.first_number < (
+            SELECT count(DISTINCT s.bay_id) FROM stays s
+            WHERE s.bay_id BETWEEN offered.first AND offered.last AND s.during @> sold
+              AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > statement_timestamp())
+        );
+        WITH busy AS MATERIALIZED (
+            SELECT range_agg(s.during) AS during
+            FROM stays s
+            WHERE s.bay_id BETWEEN offered.first AND offered.last AND s.during && sold
+              AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > statement_timestamp())
+              AND (offered.first_bay_id IS NOT NULL OR EXISTS (
+                  SELECT FROM bays b
+                  WHERE b.id = s.bay_id AND b.bay_group_id = offered.group_id
+                    AND b.number BETWEEN offered.first_number AND offered.last_number
+              ))
+            GROUP BY s.bay_id
+        )
+        SELECT tstzrange(parts.begins, parts.leaves) INTO found
+        FROM (
+            SELECT lower(offered.starts * moments.there) AS begins,
+                   -- The last moment may be one just before hours without movement.
+                   CASE WHEN offered.ends @> upper(offered.ends * moments.there) THEN upper(offered.ends * moments.there)
+                        ELSE upper(offered.ends * moments.there) - interval '1 minute' END AS leaves
             FROM (
                 -- Bays that are taken alike are one row, all that are free another: a large garage costs little more
                 -- than a small one.
                 SELECT b.during FROM busy b
                 UNION
-                SELECT '{}' WHERE (SELECT count(*) FROM busy) <= o.last_number - o.first_number
+                SELECT '{}' WHERE (SELECT count(*) FROM busy) <= offered.last_number - offered.first_number
             ) taken
-            CROSS JOIN LATERAL unnest(
-                tstzmultirange(o.during * wanted * tstzrange(NULL, f.materialised_until)) - taken.during
-            ) gap
-        ) free
-        CROSS JOIN LATERAL (SELECT tstzmultirange(tstzrange(lower(free.gap), upper(free.gap), '[]')) AS there) moments
-        WHERE f.id = ANY (places) AND f.status = 'published' AND f.materialised_until IS NOT NULL
-          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
-          AND g.kinds @> needed
-          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
-    ) parts
-    WHERE parts.leaves - parts.begins >= shortest
-    ORDER BY parts.leaves - parts.begins DESC, parts.begins, parts.facility_id
-    LIMIT 1;
+            CROSS JOIN LATERAL unnest(tstzmultirange(sold) - taken.during) gap
+            CROSS JOIN LATERAL (
+                SELECT tstzmultirange(tstzrange(lower(gap), upper(gap), '[]')) AS there
+            ) moments
+        ) parts
+        WHERE parts.leaves - parts.begins >= shortest
+        ORDER BY parts.leaves - parts.begins DESC, parts.begins
+        LIMIT 1;
+        IF found IS NOT NULL AND (
+            part IS NULL OR (lower(found) - upper(found), lower(found), offered.facility_id)
+                          < (lower(part) - upper(part), lower(part), place)
+        ) THEN
+            place := offered.facility_id;
+            part := found;
+        END IF;
+    END LOOP;
 END
 $$;
 
@@ -182,12 +196,10 @@ DECLARE
     others BIGINT[];
     other_walks INTEGER[];
     zone TEXT;
-    part_place BIGINT;
-    part_period TSTZRANGE;
-    part JSON;
-    night JSON;
+    longest RECORD;
+    part JSON[] := '{}';
+    night JSON[] := '{}';
     later TSTZRANGE;
-    listed JSON[];
 BEGIN
     SELECT array_agg(w.facility_id ORDER BY w.walk_m, w.facility_id),
            array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id),
@@ -195,11 +207,14 @@ BEGIN
            array_agg(w.walk_m ORDER BY w.walk_m, w.facility_id) FILTER (WHERE w.facility_id <> ALL (asked))
     INTO places, walks, others, other_walks
     FROM walk_pairs w WHERE w.home_id = from_home;
-    SELECT longest.place, longest.part INTO part_place, part_period
-    FROM longest_part(CASE WHEN cardinality(asked) > 0 THEN asked ELSE places[1:1] END, wanted, needed, height, shortest) longest;
-    IF part_period <> wanted AND part_place = ANY (places) THEN
-        part := alternatives_at('part_of_period', ARRAY[part_place], ARRAY[walks[array_position(places, part_place)]],
-            part_period, needed, height, 1) -> 0;
+    longest := longest_part(
+        CASE WHEN cardinality(asked) > 0 THEN asked ELSE places[1:1] END, wanted, needed, height, shortest
+    );
+    IF longest.part <> wanted AND longest.place = ANY (places) THEN
+        part := alternatives_at(
+            'part_of_period', ARRAY[longest.place], ARRAY[walks[array_position(places, longest.place)]],
+            longest.part, needed, height, 1
+        );
     END IF;
     SELECT n.timezone INTO zone FROM homes h JOIN neighbourhoods n ON n.id = h.neighbourhood_id WHERE h.id = from_home;
     FOR nights IN 1 .. most_nights_later LOOP
@@ -212,33 +227,29 @@ BEGIN
             WHERE s.household_id = for_household AND s.state IN ('held', 'confirmed')
               AND s.during && later
         );
-        night := alternatives_at('later_night', places, walks, later, needed, height, 1) -> 0;
-        EXIT WHEN night IS NOT NULL;
+        night := alternatives_at('later_night', places, walks, later, needed, height, 1);
+        EXIT WHEN cardinality(night) > 0;
     END LOOP;
-    SELECT array_agg(other) INTO listed FROM json_array_elements(alternatives_at(
-        'other_facility', others, other_walks, wanted, needed, height,
-        greatest(1, most - num_nonnulls(part, night))
-    )) other;
-    RETURN (
-        SELECT COALESCE(json_agg(kept.one ORDER BY kept.place), '[]')
-        FROM (
-            SELECT one, place FROM unnest(listed || ARRAY[part, night]) WITH ORDINALITY AS found (one, place)
-            WHERE one IS NOT NULL ORDER BY place LIMIT most
-        ) kept
-    );
+    RETURN array_to_json((
+        alternatives_at(
+            'other_facility', others, other_walks, wanted, needed, height,
+            greatest(1, most - cardinality(part) - cardinality(night))
+        ) || part || night
+    )[1:most]);
 END
 $$;
 
 CREATE FUNCTION alternatives_at(
     why TEXT, places BIGINT[], walks INTEGER[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, most INTEGER
-) RETURNS JSON LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS JSON[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
-    RETURN (
-        SELECT COALESCE(json_agg(json_build_object(
+    RETURN ARRAY(
+        SELECT json_build_object(
             'why', why, 'facility', f.id, 'name', f.name, 'walk_m', free.walk_m, 'from', lower(wanted),
             'to', upper(wanted), 'free_bays', free.free_bays, 'price_cents', f.night_price_cents
-        ) ORDER BY free.walk_m, f.id), '[]')
+        )
         FROM first_free(places, walks, wanted, needed, height, NULL, most) free JOIN facilities f ON f.id = free.place
+        ORDER BY free.walk_m, f.id
     );
 END
 $$;
