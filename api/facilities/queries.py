@@ -17,7 +17,7 @@ class FacilityNotFound(ApiError):
 
 
 def get_facility_row(connection: Connection, facility_id: int) -> Row[Any]:
-    """Return a published facility with its neighbourhood's zone, country and term, or raise FacilityNotFound."""
+    """Return a published facility with its neighbourhood's zone, country and term; raise FacilityNotFound without."""
     n = tables.neighbourhoods
     query = (
         select(
@@ -25,6 +25,7 @@ def get_facility_row(connection: Connection, facility_id: int) -> Row[Any]:
             _f.c.code,
             _f.c.version,
             _f.c.night_price_cents,
+            _f.c.extra,
             _f.c.neighbourhood_id,
             n.c.slug,
             n.c.timezone,

@@ -49,8 +49,7 @@ def get_facility(connection: Connected, facility: FacilityId, response: Response
     row = get_facility_row(connection, facility)
     [found] = load_facilities(connection, row.neighbourhood_id, code=row.code)
     response.headers["ETag"] = f'"{row.version}"'
-    extra = load_extra_properties(connection, row.neighbourhood_id, code=row.code)
-    return facility_feature(row, found, dict(extra[row.code]))
+    return facility_feature(row, found, dict(row.extra))
 
 
 @router.get("/facilities/{facility}/availability", summary="Free bays over time")

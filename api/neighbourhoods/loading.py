@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import shapely
-from sqlalchemy import Connection, Row, Select, Table, func, select
+from sqlalchemy import ARRAY, BigInteger, Column, ColumnElement, Connection, Row, Select, Table, func, literal, select
 
 from api.db import tables
 from api.errors import ApiError
@@ -90,20 +90,18 @@ def load_facilities(
         query = query.where(t.c.code == code)
     query = query.where(t.c.status == PUBLISHED if ids is None else t.c.id.in_(ids))
     rows = connection.execute(query.order_by(t.c.position)).all()
-    keys = select(query.subquery().c.id).scalar_subquery()
-    groups = _groups(connection, keys)
-    entrances = _parts(connection, tables.entrances, keys, func.ST_AsBinary(tables.entrances.c.geometry).label("wkb"))
-    closures = _parts(connection, tables.closures, keys)
+    found = [row.id for row in rows]
+    groups = _groups(connection, found)
+    entrances = _parts(connection, tables.entrances, found, func.ST_AsBinary(tables.entrances.c.geometry).label("wkb"))
+    closures = _parts(connection, tables.closures, found)
     return [_facility(row, groups[row.id], entrances[row.id], closures[row.id]) for row in rows]
 
 
-def load_extra_properties(
-    connection: Connection, owner: int, *, code: str | None = None
-) -> dict[str, Mapping[str, object]]:
-    """Return, by facility code, what the folder said of each facility, or of the one of a code, beyond the rules."""
+def load_extra_properties(connection: Connection, owner: int) -> dict[str, Mapping[str, object]]:
+    """Return, by facility code, what the folder said of each facility beyond the rules."""
     t = tables.facilities
     query = select(t.c.code, t.c.extra).where(t.c.neighbourhood_id == owner, t.c.status == PUBLISHED)
-    rows = connection.execute(query if code is None else query.where(t.c.code == code))
+    rows = connection.execute(query)
     return {row.code: row.extra for row in rows}
 
 
@@ -128,25 +126,38 @@ def _lon_lat(wkb: memoryview) -> tuple[float, float]:
     return lon, lat
 
 
-def _parts(connection: Connection, table: Table, keys: Any, *columns: Any) -> dict[int, list[Row[Any]]]:  # noqa: ANN401
+def _parts(
+    connection: Connection,
+    table: Table,
+    facility_ids: Sequence[int],
+    *columns: Any,  # noqa: ANN401
+) -> dict[int, list[Row[Any]]]:
     """Return the rows of a facility's part, by facility, in order."""
-    query = select(table, *columns).where(table.c.facility_id.in_(keys)).order_by(table.c.facility_id, table.c.position)
+    query = select(table, *columns).where(_among(table.c.facility_id, facility_ids))
+    query = query.order_by(table.c.facility_id, table.c.position)
     parts: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in connection.execute(query):
         parts[row.facility_id].append(row)
     return parts
 
 
-def _groups(connection: Connection, keys: Any) -> dict[int, list[BayGroup]]:  # noqa: ANN401 -- a subquery
+def _groups(connection: Connection, facility_ids: Sequence[int]) -> dict[int, list[BayGroup]]:
     g, w = tables.bay_groups, tables.share_windows
+    query = select(g).where(_among(g.c.facility_id, facility_ids)).order_by(g.c.facility_id, g.c.position)
+    rows = connection.execute(query).all()
     windows: dict[int, list[Window]] = defaultdict(list)
-    of_facilities = w.c.bay_group_id.in_(select(g.c.id).where(g.c.facility_id.in_(keys)))
-    for row in connection.execute(select(w).where(of_facilities).order_by(w.c.bay_group_id, w.c.position)):
-        windows[row.bay_group_id].append(_window(row))
+    of_groups = select(w).where(_among(w.c.bay_group_id, [row.id for row in rows]))
+    for window in connection.execute(of_groups.order_by(w.c.bay_group_id, w.c.position)):
+        windows[window.bay_group_id].append(_window(window))
     groups: dict[int, list[BayGroup]] = defaultdict(list)
-    for row in connection.execute(select(g).where(g.c.facility_id.in_(keys)).order_by(g.c.facility_id, g.c.position)):
+    for row in rows:
         groups[row.facility_id].append(BayGroup(row.code, tuple(row.kinds), tuple(windows[row.id])))
     return groups
+
+
+def _among(column: Column[Any], ids: Sequence[int]) -> ColumnElement[bool]:
+    """Ask for the rows of some ids; as one value, however many there are."""
+    return column == func.any(literal(list(ids), ARRAY(BigInteger)))
 
 
 def _window(row: Row[Any]) -> Window:
