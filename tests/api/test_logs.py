@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import Engine, text
 
 from api.app import create_app
@@ -241,3 +245,23 @@ def test_the_databases_own_log_does_not_repeat_rows_either(
 def _home_of(journey: Journey) -> int:
     with journey.client.app.state.engine.connect() as connection:  # type: ignore[attr-defined]  # TestClient says only ASGI
         return int(connection.scalar(text("SELECT id FROM homes")))
+
+
+def test_spans_say_which_route_was_asked_for_and_not_what(
+    engine: Engine, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    with TestClient(create_app(settings_of_tests(), engine), base_url=HERE) as client:
+        near = {"near": f"{LON},{LAT}", "x": PHONE}
+        assert client.get("/v1/neighbourhoods/town/free-bays", params=near).status_code == 422
+        assert client.get(f"/v1/neighbourhoods/town/free-bays?home={town.home}").status_code == 200
+        assert client.get(f"/v1/bookings/{PLATE}").status_code in (401, 422)
+        assert client.request(f"X{NAME}", f"/{TOKEN_OF_NOBODY}").status_code in (404, 405)
+    made = [span.to_json() for span in spans.get_finished_spans()]
+    assert len(made) == 4
+    assert sum('"http.route": "/v1/neighbourhoods/{neighbourhood}/free-bays"' in span for span in made) == 2
+    for secret in (*SECRETS, NAME.upper(), f"home={town.home}"):
+        assert all(secret not in span for span in made), secret
