@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Error
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -102,15 +102,20 @@ async def quick(request: Request) -> AsyncIterator[AsyncConnection[Any]]:
     SQLAlchemy puts around a statement takes a tenth of what a booking takes.
     """
     engine: AsyncEngine = request.app.state.quick_engine
+    pool = engine.pool
     lent = await engine.raw_connection()
     connection = cast("AsyncConnection[Any]", lent.driver_connection)
     try:
         yield connection
+    except Error as error:
+        if connection.closed:
+            raise DatabaseUnavailable("the connection was lost") from error
+        raise
     finally:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             lent.close()
         else:  # it is lost, or still at work for somebody who has left
             lent.invalidate(soft=True)
             lent.close()
-            if connection.closed:
-                await engine.dispose()  # the others were lost with it
+            if connection.closed and engine.pool is pool:
+                await engine.dispose()  # the others were most likely lost with it; they are made anew

@@ -34,8 +34,9 @@ def make_telemetry() -> Telemetry:
     """
     Count requests by method, route and status, for one process.
 
-    Spans go wherever whoever starts the process has told OpenTelemetry to send them, without what requests say; where
-    nobody has, none are made. Nothing is logged from here: messages of errors may hold what somebody sent.
+    Spans are made where a tracer provider of OpenTelemetry's SDK is set before the service is built, as
+    `opentelemetry-instrument` does, and go where it sends them, without what requests say. Nothing is logged from here:
+    messages of errors may hold what somebody sent.
     """
     registry = CollectorRegistry()
     meters = MeterProvider(metric_readers=[PrometheusMetricReader(registry=registry)])
@@ -46,6 +47,7 @@ def make_telemetry() -> Telemetry:
         tracer_provider=_DiscreetProvider(tracers),
         logs=False,
         operation_spans=False,
+        auto_configure=False,  # what it sets would send spans past us
         exclude=lambda scope: str(scope.get("path", "")).startswith(NOT_COUNTED),
     )
     return Telemetry(config, registry)

@@ -347,6 +347,33 @@ def test_confirming_and_expiring_at_once_leave_one_winner(engine: Engine, connec
     assert ("held" in told[1]) == (live == [rival.id])
 
 
+def test_a_hold_confirmed_just_before_it_ran_out_stays_confirmed_whatever_its_household_asks_next(
+    engine: Engine, connection: Connection
+) -> None:
+    """The household books while its confirmation, in time, is not yet committed, and the hold would be dead by now."""
+    town = make_town(connection, bays=2, far_bays=0)
+    who = make_household(connection, town)
+    wish = Wish(town.near, None, *_hours(2), None, confirm=False)
+    hold = booking(book(connection, who, wish))
+    in_a_moment = text("UPDATE stays SET expires_at = clock_timestamp() + interval '200 ms' WHERE id = :id")
+    connection.execute(in_a_moment, {"id": hold.id})
+    connection.commit()
+
+    def ask_again() -> str:
+        with engine.begin() as own:
+            return refusal(book(own, who, wish))
+
+    with engine.connect() as confirming, ThreadPoolExecutor(1) as other:
+        assert booking(confirm(confirming, who, hold.id)).state == "confirmed"
+        time.sleep(0.25)
+        answer = other.submit(ask_again)
+        with pytest.raises(TimeoutError):
+            answer.result(0.25)
+        confirming.commit()
+        assert answer.result() == "overlapping"
+    assert connection.scalar(text("SELECT state FROM stays WHERE id = :id"), {"id": hold.id}) == "confirmed"
+
+
 def test_the_same_key_and_request_is_answered_the_same_and_done_once(connection: Connection, town: Town) -> None:
     who = make_household(connection, town)
     wish = tonight()

@@ -195,7 +195,9 @@ BEGIN
     SELECT s.id, s.expires_at <= clock_timestamp() AS is_dead INTO held
     FROM stays s WHERE s.household_id = who.household_id AND s.state = 'held';
     IF held.is_dead THEN
-        UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL WHERE s.id = held.id;
+        -- Asked again of the row: its confirmation or its end may have been on its way.
+        UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
+        WHERE s.id = held.id AND s.state = 'held' AND s.expires_at <= clock_timestamp();
         held.id := NULL;
     END IF;
     IF NOT at_once THEN
@@ -216,6 +218,9 @@ BEGIN
         WHEN again_at > clock_timestamp() THEN json_build_object('reason', 'cooldown', 'again_at', again_at)
     END;
     IF outcome IS NULL THEN
+        -- Read before looking for a bay, so that a roll that ends in between is not taken for a full house.
+        SELECT max(f.materialised_until) INTO until
+        FROM facilities f WHERE f.id = ANY (places) AND f.status = 'published';
         hold_until := CASE WHEN NOT at_once THEN clock_timestamp() + hold END;
         SELECT * INTO taken FROM take_bay(
             who.household_id, places, wanted, only_bay, car.needs, car.height_m, hold_until
@@ -223,8 +228,6 @@ BEGIN
         IF taken.stay_in_way THEN
             outcome := json_build_object('reason', 'overlapping', 'booking', NULL);
         ELSIF taken.stay IS NULL THEN
-            SELECT max(f.materialised_until) INTO until
-            FROM facilities f WHERE f.id = ANY (places) AND f.status = 'published';
             IF until < upper(wanted) THEN
                 RETURN QUERY SELECT 'not_bookable_yet', json_build_object('until', until);
                 RETURN;

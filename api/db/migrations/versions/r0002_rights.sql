@@ -326,7 +326,8 @@ AS $$
     SELECT code FROM facility_drafts d WHERE d.neighbourhood_id = neighbourhood AND d.code = ANY (codes)
 $$;
 GRANT INSERT, UPDATE ON facilities TO baytide_service;
-GRANT INSERT, UPDATE, DELETE ON bay_groups, share_windows, closures, entrances TO baytide_service;
+GRANT INSERT, UPDATE, DELETE ON share_windows, closures, entrances TO baytide_service;
+GRANT INSERT, UPDATE (position, kinds), DELETE ON bay_groups TO baytide_service;
 GRANT INSERT, UPDATE (geometry), DELETE ON bays TO baytide_service;
 GRANT USAGE, UPDATE ON SEQUENCE facilities_id_seq, bay_groups_id_seq TO baytide_service;
 GRANT SELECT, INSERT, DELETE ON facility_drafts TO baytide_service;

@@ -33,6 +33,11 @@ BEGIN
     RETURN NULL;
 END
 $$;
+UPDATE bay_groups g SET first_bay_id = made.earliest
+FROM (
+    SELECT b.bay_group_id, min(b.id - b.number + 1) AS earliest, max(b.id - b.number + 1) AS latest FROM bays b GROUP BY 1
+) made
+WHERE g.id = made.bay_group_id AND made.earliest = made.latest;
 CREATE TRIGGER bays_added AFTER INSERT ON bays REFERENCING NEW TABLE AS changed_bays
 FOR EACH STATEMENT EXECUTE FUNCTION note_first_bays();
 CREATE TRIGGER bays_removed AFTER DELETE ON bays REFERENCING OLD TABLE AS changed_bays
