@@ -50,7 +50,7 @@ def serve_on(settings: Settings, engine: Engine) -> None:
         if settings.workers > 1:
             _run_workers(settings, engine, door)
             return
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
         # When it has shut down, uvicorn hands on the key press or the signal that asked for it. The default of that
         # signal would end the process there and then, and leave the private database running.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -70,6 +70,7 @@ def _run_workers(settings: Settings, engine: Engine, door: socket.socket) -> Non
         factory=True,
         workers=settings.workers,
         log_level="warning",
+        access_log=False,  # ours says no address and no query
         timeout_graceful_shutdown=5,
         timeout_worker_healthcheck=_WORKER_STARTS_WITHIN_S,
     )
