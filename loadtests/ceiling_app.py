@@ -14,46 +14,47 @@ import random
 from functools import partial
 
 import uvicorn
-from fastapi import FastAPI, Response
-from sqlalchemy import text
+from fastapi import FastAPI, Request, Response
 from uvicorn.supervisors import Multiprocess
 
 from api.db.connection import make_engine, make_quick_engine
+from api.db.statement import Statement, rows_of
+from api.dependencies import quick
 from loadtests.loopback import open_door
 
 WORKERS = 2
 NIGHTS = 14
 
-_INSERT = text("""
+_INSERT = """
     INSERT INTO ceiling.stays (bay_id, household_id, during, kind, state)
-    VALUES (:bay, :household, tstzrange('2030-01-01 19:00Z'::timestamptz + :night * interval '1 day',
-                                        '2030-01-02 07:00Z'::timestamptz + :night * interval '1 day'),
+    VALUES (%(bay)s, %(household)s, tstzrange('2030-01-01 19:00Z'::timestamptz + %(night)s * interval '1 day',
+                                              '2030-01-02 07:00Z'::timestamptz + %(night)s * interval '1 day'),
             'booking', 'confirmed')
     ON CONFLICT DO NOTHING RETURNING id
-""")
+"""
 
 
 def create_ceiling_app(address: str, *, bays: int) -> FastAPI:
     """Build the app on a database whose schema `ceiling` is there."""
     app = FastAPI(openapi_url=None)
-    engine = make_quick_engine(make_engine(address))
+    app.state.quick_engine = make_quick_engine(make_engine(address))
 
     @app.get("/readyz")
     async def get_readiness() -> dict[str, str]:
         return {"status": "ready"}
 
     @app.post("/insert", status_code=201)
-    async def insert(response: Response) -> dict[str, int | None]:
+    async def insert(request: Request, response: Response) -> dict[str, int | None]:
         values = {
             "bay": random.randint(1, bays),
             "household": random.randint(1, 1_000_000_000),
             "night": random.randrange(NIGHTS),
         }
-        async with engine.connect() as connection:  # every statement is a transaction of its own
-            stay: int | None = await connection.scalar(_INSERT, values)
-        if stay is None:
+        async with quick(request) as connection:  # every statement is a transaction of its own
+            made = await rows_of(connection, Statement(_INSERT, values))
+        if not made:
             response.status_code = 409
-        return {"id": stay}
+        return {"id": made[0].id if made else None}
 
     return app
 
