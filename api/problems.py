@@ -177,7 +177,7 @@ def _lost_connection(handler: ExceptionHandler, request: Request, error: DBAPIEr
 
 def _known_problem(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
     status, title, detail = next(row for kind, row in PROBLEMS.items() if isinstance(error, kind))
-    type_ = title.lower().replace(" ", "-")
+    type_ = type_of(title)
     if isinstance(error, ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted):
         detail = f"{error}."
     if isinstance(error, FileNotAccepted):
@@ -186,6 +186,11 @@ def _known_problem(_handler: ExceptionHandler, _request: Request, error: Excepti
         detail = f"Nights are open for booking until {error.until.isoformat()}."
     more = {"errors": _faults_in(error)} if isinstance(error, UnusableFacilities) else {}
     return Problem(title=title, type_=type_, detail=detail, status=status, headers=_headers_of(error, status), **more)
+
+
+def type_of(title: str) -> str:
+    """Name a problem for programs, after what it is called for people."""
+    return title.lower().replace(" ", "-")
 
 
 def _faults_in(error: UnusableFacilities) -> list[dict[str, Any]]:

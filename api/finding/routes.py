@@ -76,8 +76,7 @@ async def _found(
     if after is not None:
         period = after.period  # all pages of a search are about one period
     else:
-        hours = await _usual_hours(request, place.id) if asked.start is None or asked.end is None else None
-        period = _period(asked.start, asked.end, zone=zone, hours=hours)
+        period = await _period(request, place.id, asked.start, asked.end, zone=zone)
     if isinstance(origin, StoredHome) and not place.has_home:
         raise HomeNotFound("no such home here")
     wanted = Wanted(period, tuple(asked.needs), asked.height_m, asked.max_price_cents)
@@ -118,16 +117,17 @@ async def _usual_hours(request: Request, neighbourhood_id: int) -> NightHours:
     return await in_thread(request, partial(nights.of, neighbourhood_id=neighbourhood_id))
 
 
-def _period(start: datetime | None, end: datetime | None, *, zone: ZoneInfo, hours: NightHours | None) -> Period:
-    """Return the period that is meant: what is left out is now, and the usual leave-by, which `hours` tell."""
+async def _period(
+    request: Request, neighbourhood_id: int, start: datetime | None, end: datetime | None, *, zone: ZoneInfo
+) -> Period:
+    """Return the period that is meant: what is left out is now, and the usual leave-by."""
     begins = None if start is None else _instant(start, zone)
     ends = None if end is None else _instant(end, zone)
-    if hours is not None:
+    if begins is None or ends is None:
         now = datetime.now(UTC)
-        night = hours.night_of(begins or now, zone=zone)
+        night = (await _usual_hours(request, neighbourhood_id)).night_of(begins or now, zone=zone)
         begins = begins or (night.start if ends is None else now.replace(second=0, microsecond=0))
         ends = ends or night.end
-    assert begins is not None and ends is not None  # noqa: S101, PT018 -- narrowing: without hours both are given
     if not begins < ends:
         raise BadRange("`to` must lie after `from`, and after now where no `from` is given.")
     if (ends - begins).days >= MOST_DAYS:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.accounts.refusals import NotAllowed, NotSignedIn
+from api.bookings.errors import KeyMissing
+from api.errors import DatabaseUnavailable
+from api.facilities.errors import FileNotAccepted, SupplyConflict, VersionMissing, VersionStale
+from api.facilities.queries import FacilityNotFound
+from api.problems import PROBLEMS, type_of
+
 NO_CHANGE = "#/components/responses/NotModified"
 _RETRY = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
 
@@ -73,6 +80,12 @@ def _problem(words: str, example: tuple[str, str, int, str], **more: object) -> 
     }
 
 
+def _told(kind: type[Exception]) -> tuple[str, str, int, str]:
+    """Give an error as the service tells it."""
+    status, title, detail = PROBLEMS[kind]
+    return type_of(title), title, status, detail
+
+
 _NOT_UNDERSTOOD = _problem(
     "Understood in form but not in meaning; `errors` names every part that is wrong.",
     ("request-not-understood", "Request not understood", 422, "A part of the request is missing or of the wrong kind."),
@@ -89,33 +102,28 @@ RESPONSES: dict[str, Any] = {
     },
     "Malformed": _problem(
         "The body cannot be read, or a header that is needed is missing.",
-        ("key-missing", "Key missing", 400, "Send a name of your own for this request in the header Idempotency-Key."),
+        _told(KeyMissing),
     ),
     "NotSignedIn": _problem(
         "Nobody is signed in, or what was shown opens nothing.",
-        (
-            "not-signed-in",
-            "Not signed in",
-            401,
-            "Log in, or send a token that has neither expired nor been revoked.",
-        ),
+        _told(NotSignedIn),
         headers={"WWW-Authenticate": {"$ref": "#/components/headers/WWWAuthenticate"}},
     ),
     "NotAllowed": _problem(
         "The account may not do this, has no household where one is needed, or the page is out of date.",
-        ("not-allowed", "Not allowed", 403, "The account may not do this."),
+        _told(NotAllowed),
     ),
     "NotFound": _problem(
         "There is no such thing, or it is not one's own.",
-        ("facility-not-found", "Facility not found", 404, "There is no facility at this address."),
+        _told(FacilityNotFound),
     ),
     "Conflict": _problem(
         "What was asked for does not fit the state things are in.",
-        ("not-possible-now", "Not possible now", 409, "What was asked for does not fit the state things are in."),
+        _told(SupplyConflict),
     ),
     "Stale": _problem(
         "Somebody changed it in the meantime.",
-        ("version-stale", "Version stale", 412, "Somebody changed it in the meantime: read it again, then change it."),
+        _told(VersionStale),
     ),
     "TooLarge": _problem(
         "The body is longer than this address takes.",
@@ -123,7 +131,7 @@ RESPONSES: dict[str, Any] = {
     ),
     "OtherKind": _problem(
         "A file of another kind.",
-        ("file-not-accepted", "File not accepted", 415, "Send CSV, GeoJSON or OpenStreetMap XML."),
+        _told(FileNotAccepted),
     ),
     "OutsideRange": _problem(
         "The range lies outside what there is.",
@@ -132,7 +140,7 @@ RESPONSES: dict[str, Any] = {
     "NotUnderstood": _NOT_UNDERSTOOD,
     "VersionMissing": _problem(
         "If-Match is missing.",
-        ("version-missing", "Version missing", 428, "Send the ETag of what was read in the header If-Match."),
+        _told(VersionMissing),
     ),
     "TooManyRequests": _problem(
         "Too much in too short a time.",
@@ -146,12 +154,7 @@ RESPONSES: dict[str, Any] = {
     ),
     "Unavailable": _problem(
         "The database cannot be used at the moment; nothing was half done. Send the same again.",
-        (
-            "database-unavailable",
-            "Database unavailable",
-            503,
-            "The database cannot be used at the moment; try again soon.",
-        ),
+        _told(DatabaseUnavailable),
         headers=_RETRY,
     ),
 }
