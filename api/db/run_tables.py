@@ -36,6 +36,7 @@ allocation_runs = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("started_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
+    Column("round_id", BigInteger, ForeignKey("rounds.id", ondelete="CASCADE")),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state IN ('done', 'failed', 'cancelled')) = (ended_at IS NOT NULL)", name="ended_at"),
     CheckConstraint("plan_id IS NULL OR state = 'done'", name="plan_id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Boolean,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import DATERANGE, TSTZRANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import DATEMULTIRANGE, DATERANGE, TSTZRANGE, ExcludeConstraint
 
 from api.db.columns import reference
 from api.db.tables import metadata
@@ -41,14 +42,25 @@ permits = Table(
     Column("stay_through", Boolean, nullable=False, server_default=text("false")),
     Column("state", Text, nullable=False, server_default=text("'active'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now),
+    reference("application_id", "applications", nullable=True, index=True),
+    Column("nights", DATEMULTIRANGE),
+    Column("days_left_out", ARRAY(Date), nullable=False, server_default=text("'{}'")),
+    Column("walk_m", Integer),
+    Column("monthly_price_cents", BigInteger),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("end_reason", Text),
     CheckConstraint("NOT isempty(term) AND NOT lower_inf(term) AND NOT upper_inf(term)", name="term"),
     CheckConstraint("0 <= arrive_min AND arrive_min < leave_min", name="stay"),
-    CheckConstraint("state IN ('active', 'ended')", name="state"),
+    CheckConstraint("state IN ('offered', 'active', 'ended')", name="state"),
+    CheckConstraint(
+        "end_reason IN ('declined', 'lapsed', 'given_up', 'term_over', 'withdrawn', 'moved', 'strikes', 'ineligible')",
+        name="end_reason",
+    ),
     ExcludeConstraint(
         ("household_id", "="),
         ("term", "&&"),
         using="gist",
-        where=text("state = 'active'"),
+        where=text("state IN ('offered', 'active')"),
         name="permits_household_id_term_excl",
     ),
 )

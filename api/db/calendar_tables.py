@@ -1,0 +1,3 @@
+"""Calendars that planners edit."""
+
+from __future__ import annotations

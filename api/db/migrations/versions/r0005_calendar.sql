@@ -1,0 +1,1 @@
+-- Which days are workdays and rest days, edited by planners, with the notice that says so.

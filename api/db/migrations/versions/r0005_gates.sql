@@ -1,0 +1,1 @@
+-- What gates are told, and what they saw.

@@ -1,0 +1,1 @@
+-- Fees, deposits and refunds: a ledger of two sides that is only ever added to.

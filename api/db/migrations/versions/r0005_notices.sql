@@ -1,0 +1,1 @@
+-- What households are told, of anything, and the ways it takes out of the house.

@@ -1,0 +1,1 @@
+-- Strikes for leaving late, appeals, and buffers sized from what gates saw.

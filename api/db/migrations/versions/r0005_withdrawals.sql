@@ -1,0 +1,1 @@
+-- What became of the permits that a withdrawal hit.

@@ -1,0 +1,3 @@
+"""Strikes, appeals, and buffers sized from what gates saw."""
+
+from __future__ import annotations
