@@ -100,7 +100,9 @@ def carry_out(
         savepoint.rollback()
         return Outcome(found, withdrawal_id=None, done=False)
     savepoint.commit()
-    return Outcome(found, withdrawal_id=_end_stays(connection, change, hit, found, principal=principal), done=True)
+    return Outcome(
+        found, withdrawal_id=_end_stays(connection, change, hit, found, principal=principal, now=now), done=True
+    )
 
 
 def _consequences(change: Change, hit: Sequence[Row[Any]]) -> Consequences:
@@ -120,7 +122,13 @@ def _token(change: Change, hit: Sequence[Row[Any]]) -> str:
 
 
 def _end_stays(
-    connection: Connection, change: Change, hit: Sequence[Row[Any]], found: Consequences, *, principal: Principal
+    connection: Connection,
+    change: Change,
+    hit: Sequence[Row[Any]],
+    found: Consequences,
+    *,
+    principal: Principal,
+    now: datetime,
 ) -> int | None:
     """Cancel the stays that are hit, and keep the withdrawal; an edit that hits nobody withdraws nothing."""
     if not hit and change.words["kind"] == "edit":
@@ -141,5 +149,5 @@ def _end_stays(
         },
     )
     cancelled = queries.cancel_stays(connection, [row.id for row in hit])
-    tell_of_withdrawal(connection, withdrawal_id, stay_ids=cancelled)
+    tell_of_withdrawal(connection, withdrawal_id, stay_ids=cancelled, now=now)
     return withdrawal_id

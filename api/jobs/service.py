@@ -39,10 +39,17 @@ def expire_due_holds(engine: Engine) -> Counts:
             return {"holds": ended}
 
 
-def remind_to_leave(engine: Engine) -> Counts:
-    """Remind the households whose booking ends soon, each once."""
+def remind_to_leave(engine: Engine, *, now: datetime | None = None) -> Counts:
+    """
+    Remind the households whose booking ends soon, each once.
+
+    Parameters
+    ----------
+    now
+        Aware; this moment without.
+    """
     with work(engine) as connection:
-        return {"notices": tell_to_leave(connection, ahead=LEAVE_NOTICE)}
+        return {"notices": tell_to_leave(connection, ahead=LEAVE_NOTICE, now=now or datetime.now(UTC))}
 
 
 def roll_horizon(engine: Engine, *, now: datetime | None = None) -> Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -23,10 +24,11 @@ def get_notices(
     resident: ActingResident,
     cursor: Annotated[str | None, Query(max_length=60, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    unread: Annotated[bool, Query(description="Only those that were not read yet")] = False,
 ) -> NoticePage:
-    """List notices of stays that were taken from the household or end soon, the newest first."""
+    """List what the household was told of its applications, offers, permits and stays, the newest first."""
     before = id_before(cursor, of=_LIST)
-    rows = queries.list_notices(transaction, resident.household_id, before=before, limit=limit + 1)
+    rows = queries.list_notices(transaction, resident.household_id, before=before, limit=limit + 1, unread=unread)
     more = cursor_of(rows[limit - 1].id, of=_LIST) if len(rows) > limit else None
     return NoticePage(notices=[notice_out(row) for row in rows[:limit]], next=more)
 
@@ -34,4 +36,4 @@ def get_notices(
 @router.post("/{notice}/read", summary="Note that a notice was read")
 def post_read(transaction: Transaction, resident: ActingResident, notice: NoticeId) -> NoticeOut:
     """Keep when it was first read; the same again changes nothing."""
-    return notice_out(queries.mark_read(transaction, resident.household_id, notice))
+    return notice_out(queries.mark_read(transaction, resident.household_id, notice, now=datetime.now(UTC)))

@@ -9,25 +9,29 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
+from api.notices.kinds import Kind
+
 
 class NoticeOut(BaseModel):
-    """What a household is told of one of its stays; instants in UTC, and as the facility's clock shows them."""
+    """What a household is told; instants in UTC, and as the clock of the facility or of home shows them."""
 
     id: int
-    kind: Literal["leave_soon", "stay_withdrawn"] = Field(
-        description="`leave_soon`: the stay ends within the hour. `stay_withdrawn`: the owner took the bay back"
+    kind: Kind = Field(
+        description="`leave_soon`: the stay ends within the hour. `stay_withdrawn`: the owner took the bay back. The "
+        "others name what happened to an application, an offer, a place on the waitlist, a permit, a night or a payment"
     )
-    stay: int
-    stay_kind: Literal["booking", "permit"]
-    facility: int
-    name: str
-    start: datetime = Field(alias="from")
-    end: datetime = Field(alias="to")
-    start_local: datetime = Field(alias="from_local")
-    end_local: datetime = Field(alias="to_local")
+    stay: int | None
+    stay_kind: Literal["booking", "permit"] | None
+    facility: int | None
+    name: str | None = Field(description="Of the facility")
+    start: datetime | None = Field(alias="from")
+    end: datetime | None = Field(alias="to")
+    start_local: datetime | None = Field(alias="from_local")
+    end_local: datetime | None = Field(alias="to_local")
     timezone: str
-    reason: str | None = Field(description="Of a withdrawal, in the owner's words")
+    reason: str | None = Field(description="In the words of whoever gave it, as the owner who withdraws a bay")
     urgency: str | None
+    facts: dict[str, Any] = Field(description="Ids, times and numbers; `next_date` is when something comes next")
     created_at: datetime
     read_at: datetime | None
 
@@ -50,14 +54,23 @@ def notice_out(row: Row[Any]) -> NoticeOut:
             "stay_kind": row.stay_kind,
             "facility": row.facility_id,
             "name": row.name,
-            "from": row.starts_at.astimezone(UTC),
-            "to": row.ends_at.astimezone(UTC),
-            "from_local": row.starts_at.astimezone(zone).replace(tzinfo=None),
-            "to_local": row.ends_at.astimezone(zone).replace(tzinfo=None),
+            "from": _utc(row.starts_at),
+            "to": _utc(row.ends_at),
+            "from_local": _local(row.starts_at, zone),
+            "to_local": _local(row.ends_at, zone),
             "timezone": row.timezone,
             "reason": row.reason,
             "urgency": row.urgency,
+            "facts": row.facts,
             "created_at": row.created_at,
             "read_at": row.read_at,
         }
     )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment and moment.astimezone(UTC)
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return moment and moment.astimezone(zone).replace(tzinfo=None)
