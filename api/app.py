@@ -21,6 +21,7 @@ from api.accounts.login_routes import router as login_router
 from api.accounts.page_routes import router as login_pages_router
 from api.accounts.routes import router as accounts_router
 from api.bookings.routes import router as bookings_router
+from api.capacity.routes import router as capacity_router
 from api.conditional import EntityTags
 from api.db.connection import make_engine, make_quick_engine
 from api.dependencies import Turns
@@ -72,6 +73,7 @@ _ROUTERS = (
     drafts_router,
     imports_router,
     withdrawals_router,
+    capacity_router,
     tiles_router,
     permits_router,
     notices_router,

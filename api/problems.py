@@ -37,6 +37,7 @@ from api.bookings.errors import (
     RequestInFlight,
     VehicleUnclear,
 )
+from api.capacity.visits import UnusableRecords
 from api.db.copying import UnstorableText
 from api.errors import DatabaseUnavailable
 from api.facilities.errors import (
@@ -76,6 +77,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     ImpossibleChange: (422, "Change not possible", "The withdrawal makes no sense."),
     SupplyConflict: (409, "Not possible now", "What was asked for does not fit the state things are in."),
     FileNotAccepted: (415, "File not accepted", "Send CSV, GeoJSON or OpenStreetMap XML."),
+    UnusableRecords: (422, "Records not usable", "They hold no entries and exits that can be read."),
     PlanNotFound: (404, "Plan not found", "There is no such plan, or it has no certificate."),
     ImportNotFound: (404, "Import not found", "The account has sent no such import."),
     RunNotFound: (404, "Run not found", "There is no such run."),
@@ -178,7 +180,7 @@ def _lost_connection(handler: ExceptionHandler, request: Request, error: DBAPIEr
 def _known_problem(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
     status, title, detail = next(row for kind, row in PROBLEMS.items() if isinstance(error, kind))
     type_ = type_of(title)
-    if isinstance(error, ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted):
+    if isinstance(error, ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted | UnusableRecords):
         detail = f"{error}."
     if isinstance(error, FileNotAccepted):
         status = error.status

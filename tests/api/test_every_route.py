@@ -168,6 +168,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/facilities/{facility}/withdrawals": Rule(
         ACCOUNTS, frozenset({PLANNER}), {"withdrawal": WITHDRAWAL, "token": "seen"}
     ),
+    "POST /v1/facilities/{facility}/capacity-advice": FACILITY_OF_ITS_OWNER,
     # Planners.
     "POST /v1/grants": PLANNING,
     "DELETE /v1/grants/{grant}": PLANNING,

@@ -1,0 +1,53 @@
+"""Advice for one facility: its own bays, zone and calendar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from api.accounts.principal import Principal
+from api.capacity.advising import Advice, Question, advise
+from api.capacity.queries import find_place
+from api.capacity.records import read_records
+from api.capacity.windows import parse_window
+from api.facilities.queries import FacilityNotFound, calendar_overrides
+
+
+def advise_facility(
+    connection: Connection,
+    facility_id: int,
+    content: bytes,
+    *,
+    principal: Principal,
+    bays: int | None,
+    confidence: float,
+    window: str,
+) -> Advice:
+    """
+    Advise the owner of a facility, or a planner, from records that they send; nothing of them is kept.
+
+    Raises
+    ------
+    FacilityNotFound
+        When there is none that is the principal's own.
+    UnusableRecords
+        When the records or the question cannot be used.
+    """
+    place = own_place(connection, facility_id, principal=principal)
+    question = Question(
+        bays=bays or place.bays,
+        confidence=confidence,
+        window=parse_window(window),
+        country=place.country,
+        overrides=calendar_overrides(connection, place.neighbourhood_id),
+    )
+    return advise(read_records(content, timezone=place.timezone), question)
+
+
+def own_place(connection: Connection, facility_id: int, *, principal: Principal) -> Row[Any]:
+    """Return a facility of the principal's own, any for a planner; raise FacilityNotFound without."""
+    place = find_place(connection, facility_id)
+    if place is None or not (principal.is_planner or place.owner_id in principal.owner_ids):
+        raise FacilityNotFound("not one's own")
+    return place
