@@ -92,6 +92,15 @@ waitlist_releases = Table(
     Index("waitlist_releases_bay_group_id_idx", "bay_group_id", "released_at"),
 )
 
+waitlist_passes = Table(
+    "waitlist_passes",
+    metadata,
+    owner("offer_id", "offers", primary_key=True),
+    owner("entry_id", "waitlist_entries", primary_key=True, index=True),
+    Column("night", Date),
+    _moment("passed_at", nullable=False),
+)
+
 date_estimates = Table(
     "date_estimates",
     metadata,

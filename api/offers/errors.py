@@ -1,0 +1,21 @@
+"""What can be wrong with an answer to an offer."""
+
+from __future__ import annotations
+
+from api.errors import ApiError
+
+
+class OfferNotFound(ApiError):
+    """No offer of this id, or none to this household."""
+
+
+class OfferDecided(ApiError):
+    """The offer was answered before, or taken back; the message says what happened."""
+
+
+class OfferExpired(ApiError):
+    """The time to answer the offer is over."""
+
+
+class OfferImpossible(ApiError):
+    """A household that has a permit or an offer for a part of the term already."""

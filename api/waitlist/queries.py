@@ -1,0 +1,186 @@
+"""What the waitlist asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+_JOIN = text(
+    """
+    INSERT INTO waitlist_entries (round_id, application_id, household_id, tier, rounds_waited, draw, joined_at)
+    SELECT w.*, :now FROM unnest(
+        CAST(:rounds AS bigint[]), CAST(:applications AS bigint[]), CAST(:households AS bigint[]),
+        CAST(:tiers AS smallint[]), CAST(:waited AS int[]), CAST(:draws AS bytea[])
+    ) AS w
+    RETURNING id, application_id, household_id, round_id
+    """
+)
+_ADD_OPTIONS = text(
+    "INSERT INTO waitlist_options (entry_id, bay_group_id, walk_m) "
+    "SELECT * FROM unnest(CAST(:entries AS bigint[]), CAST(:groups AS bigint[]), CAST(:walks AS int[])) "
+    "ON CONFLICT (entry_id, bay_group_id) DO NOTHING"
+)
+_TERMS = text("SELECT id, upper(term) - 1 AS last FROM rounds WHERE id = ANY(:ids)")
+_GROUPS = text(
+    "SELECT g.id, g.code AS bay_group, g.facility_id, f.code AS facility, f.status, f.neighbourhood_id, n.country, "
+    "n.timezone FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
+    "JOIN neighbourhoods n ON n.id = f.neighbourhood_id WHERE g.id = ANY(:ids) ORDER BY g.id"
+)
+_WAITING = text(
+    """
+    SELECT e.id, e.application_id, e.household_id, o.walk_m, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
+           a.vehicle_id, a.days, a.arrive_min, a.leave_min, a.stay_through
+    FROM waitlist_options o
+    JOIN waitlist_entries e ON e.id = o.entry_id
+    JOIN rounds r ON r.id = e.round_id
+    JOIN applications a ON a.id = e.application_id
+    WHERE o.bay_group_id = :group AND e.state = 'waiting' AND r.state IN ('published', 'active')
+      AND upper(r.term) > CAST(:first AS date)
+      AND NOT EXISTS (
+        SELECT FROM permits p
+        WHERE p.household_id = e.household_id AND p.state IN ('offered', 'active')
+          AND p.term && (r.term * daterange(CAST(:first AS date), NULL))
+      )
+    ORDER BY lower(r.term), e.tier, e.rounds_waited DESC, e.draw, e.id
+    """
+)
+_REACH = text(
+    "UPDATE waitlist_entries SET state = 'offered', reached_at = :now WHERE id = :entry AND state = 'waiting'"
+)
+_NOTE_OFFERED = text(
+    "UPDATE waitlist_releases SET offered_entry_id = :entry WHERE id = ("
+    "SELECT id FROM waitlist_releases WHERE bay_group_id = :group AND offered_entry_id IS NULL AND round_id = ("
+    "SELECT round_id FROM waitlist_entries WHERE id = :entry) ORDER BY id LIMIT 1)"
+)
+_PASS = text(
+    "INSERT INTO waitlist_passes (offer_id, entry_id, night, passed_at) "
+    "SELECT :offer, w.entry, w.night, :now "
+    "FROM unnest(CAST(:entries AS bigint[]), CAST(:nights AS date[])) AS w (entry, night)"
+)
+_LEAVE = text(
+    "UPDATE waitlist_entries SET state = 'left', ended_at = :now "
+    "WHERE id = :entry AND household_id = :household AND state = 'waiting'"
+)
+_ENTRIES = text(
+    """
+    SELECT e.id, e.round_id, r.name AS round_name, e.application_id, e.tier, e.rounds_waited, e.state, e.joined_at,
+           e.reached_at, e.ended_at, lower(r.term) AS first, upper(r.term) - 1 AS last, n.timezone,
+           d.made_at, d.half_by, d.most_by, d.not_before, d.why
+    FROM waitlist_entries e
+    JOIN rounds r ON r.id = e.round_id
+    JOIN neighbourhoods n ON n.id = r.neighbourhood_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM date_estimates d WHERE d.entry_id = e.id ORDER BY d.id DESC LIMIT 1
+    ) AS d ON true
+    WHERE e.household_id = :household ORDER BY e.id DESC
+    """
+)
+_POSITIONS = text(
+    """
+    SELECT o.bay_group_id, o.walk_m, g.code AS bay_group, f.id AS facility_id, f.name,
+           (SELECT count(*) FROM waitlist_options other JOIN waitlist_entries b ON b.id = other.entry_id
+            WHERE other.bay_group_id = o.bay_group_id AND b.round_id = e.round_id AND b.state = 'waiting'
+              AND (b.tier, -b.rounds_waited, b.draw, b.id) < (e.tier, -e.rounds_waited, e.draw, e.id)) + 1 AS position,
+           (SELECT count(*) FROM waitlist_options other JOIN waitlist_entries b ON b.id = other.entry_id
+            WHERE other.bay_group_id = o.bay_group_id AND b.round_id = e.round_id AND b.state = 'waiting') AS waiting
+    FROM waitlist_entries e
+    JOIN waitlist_options o ON o.entry_id = e.id
+    JOIN bay_groups g ON g.id = o.bay_group_id
+    JOIN facilities f ON f.id = g.facility_id
+    WHERE e.id = :entry AND e.state = 'waiting' ORDER BY o.walk_m, o.bay_group_id
+    """
+)
+_PASSES = text(
+    "SELECT w.passed_at, w.night, p.bay_group_id FROM waitlist_passes w JOIN offers o ON o.id = w.offer_id "
+    "JOIN permits p ON p.id = o.permit_id WHERE w.entry_id = :entry "
+    "ORDER BY w.passed_at DESC, w.offer_id DESC LIMIT :most"
+)
+_LENGTHS = text(
+    """
+    SELECT f.id AS facility_id, f.name, g.id AS bay_group_id, g.code AS bay_group, r.id AS round_id,
+           count(*) FILTER (WHERE e.state = 'waiting') AS waiting,
+           count(*) FILTER (WHERE e.state = 'offered') AS offered,
+           count(*) FILTER (WHERE e.state = 'served') AS served, count(*) FILTER (WHERE e.state = 'left') AS gone,
+           (SELECT count(*) FROM waitlist_releases w WHERE w.bay_group_id = g.id AND w.round_id = r.id) AS releases
+    FROM rounds r
+    JOIN waitlist_entries e ON e.round_id = r.id
+    JOIN waitlist_options o ON o.entry_id = e.id
+    JOIN bay_groups g ON g.id = o.bay_group_id
+    JOIN facilities f ON f.id = g.facility_id
+    WHERE r.neighbourhood_id = :neighbourhood AND r.state IN ('published', 'active')
+    GROUP BY r.id, f.id, g.id ORDER BY waiting DESC, f.id, g.id, r.id
+    """
+)
+
+
+def add_entries(connection: Connection, columns: Mapping[str, Sequence[Any]], *, now: datetime) -> list[Row[Any]]:
+    """Let applications wait; return the entries with their application, household and round."""
+    return list(connection.execute(_JOIN, {**columns, "now": now}))
+
+
+def add_options(connection: Connection, options: Sequence[tuple[int, int, int]]) -> None:
+    """Store which bay groups would do: (entry, bay group, walk in metres)."""
+    values = {
+        "entries": [entry for entry, _, _ in options],
+        "groups": [group for _, group, _ in options],
+        "walks": [walk for _, _, walk in options],
+    }
+    connection.execute(_ADD_OPTIONS, values)
+
+
+def last_nights(connection: Connection, round_ids: Sequence[int]) -> dict[int, date]:
+    """Return the last night of the terms of rounds."""
+    return {row.id: row.last for row in connection.execute(_TERMS, {"ids": list(round_ids)})}
+
+
+def describe_groups(connection: Connection, bay_group_ids: Sequence[int]) -> list[Row[Any]]:
+    """List bay groups with their facility and calendar."""
+    return list(connection.execute(_GROUPS, {"ids": list(bay_group_ids)}))
+
+
+def list_waiting(connection: Connection, bay_group_id: int, *, first: date) -> list[Row[Any]]:
+    """List who waits for a bay group and has no place from a night on, in the order they are to follow."""
+    return list(connection.execute(_WAITING, {"group": bay_group_id, "first": first}))
+
+
+def reach(connection: Connection, entry_id: int, *, bay_group_id: int, now: datetime) -> bool:
+    """Note that an entry was reached, and which release it is for; False where it waits no more."""
+    if not connection.execute(_REACH, {"entry": entry_id, "now": now}).rowcount:
+        return False
+    connection.execute(_NOTE_OFFERED, {"entry": entry_id, "group": bay_group_id})
+    return True
+
+
+def note_passes(connection: Connection, offer_id: int, passed: Mapping[int, date | None], *, now: datetime) -> None:
+    """Record whom an offer passed over, and on which night there was no bay for them (None: hours)."""
+    if passed:
+        values = {"entries": list(passed), "nights": list(passed.values()), "offer": offer_id, "now": now}
+        connection.execute(_PASS, values)
+
+
+def leave(connection: Connection, entry_id: int, *, household_id: int, now: datetime) -> bool:
+    """Let a household leave the list while it waits; tell whether it did."""
+    return bool(connection.execute(_LEAVE, {"entry": entry_id, "household": household_id, "now": now}).rowcount)
+
+
+def list_entries(connection: Connection, household_id: int) -> list[Row[Any]]:
+    """List the entries of a household with the newest date told, the newest first."""
+    return list(connection.execute(_ENTRIES, {"household": household_id}))
+
+
+def list_positions(connection: Connection, entry_id: int) -> list[Row[Any]]:
+    """List the bay groups an entry waits for with its position in each, the nearest first."""
+    return list(connection.execute(_POSITIONS, {"entry": entry_id}))
+
+
+def list_passes(connection: Connection, entry_id: int, *, most: int) -> list[Row[Any]]:
+    """List the times an entry was passed over, the newest first."""
+    return list(connection.execute(_PASSES, {"entry": entry_id, "most": most}))
+
+
+def list_lengths(connection: Connection, neighbourhood_id: int) -> list[Row[Any]]:
+    """Count who waits for each bay group of a neighbourhood, by round."""
+    return list(connection.execute(_LENGTHS, {"neighbourhood": neighbourhood_id}))
