@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,3 +37,24 @@ class Settings(BaseSettings):
     """Of one token, login session or gate in the long run, in each process; addresses as `rate_limits` says. 0: any."""
     secret: SecretStr | None = Field(default=None, min_length=32, validation_alias="BAYTIDE_SECRET")
     """What the service's keys are made from, the same for all its machines; without one, a file of the data folder."""
+    smtp_host: str | None = Field(default=None, validation_alias="BAYTIDE_SMTP_HOST")
+    """The server that takes our mail; without one, households are told in their inbox only."""
+    smtp_port: int = Field(default=587, ge=1, le=65535, validation_alias="BAYTIDE_SMTP_PORT")
+    smtp_security: Literal["starttls", "tls", "offered", "none"] = Field(
+        default="starttls", validation_alias="BAYTIDE_SMTP_SECURITY"
+    )
+    """`starttls` and `tls` are required; `offered` takes STARTTLS where the server has it; `none` is for tests."""
+    smtp_user: str | None = Field(default=None, validation_alias="BAYTIDE_SMTP_USER")
+    smtp_password: SecretStr | None = Field(default=None, validation_alias="BAYTIDE_SMTP_PASSWORD")
+    smtp_trusted: Path | None = Field(default=None, validation_alias="BAYTIDE_SMTP_TRUSTED")
+    """A file of certificates to trust instead of the system's."""
+    mail_from: str = Field(default="Baytide <baytide@localhost>", validation_alias="BAYTIDE_MAIL_FROM")
+    """Who writes, name and address."""
+    public_url: str | None = Field(default=None, validation_alias="BAYTIDE_PUBLIC_URL")
+    """Where people reach the service, for links in mails; without, mails have none."""
+    webhook_http: bool = Field(default=False, validation_alias="BAYTIDE_WEBHOOK_HTTP")
+    """Whether webhooks may do without TLS; for tests."""
+    webhook_loopback: bool = Field(default=False, validation_alias="BAYTIDE_WEBHOOK_LOOPBACK")
+    """Whether webhooks may lead to this machine; for tests."""
+    webhook_trusted: Path | None = Field(default=None, validation_alias="BAYTIDE_WEBHOOK_TRUSTED")
+    """A file of certificates to trust instead of the system's."""

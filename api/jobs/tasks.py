@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from procrastinate import App, JobContext, RetryStrategy
 from sqlalchemy import Engine
@@ -25,6 +26,7 @@ from api.jobs.service import (
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
+from api.settings import Settings
 
 _logger = logging.getLogger("baytide")
 
@@ -36,6 +38,8 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "finish_withdrawals": finish_due_withdrawals,
     "forget_old_rows": forget,
 }
+_WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {}
+"""Jobs that speak to other machines or open what is sealed: they take `settings` too."""
 _UPKEEP = {"retry_stalled_jobs": retry_stalled_jobs, "forget_finished_jobs": forget_finished_jobs}
 CLOCK = {
     "retry_stalled_jobs": "* * * * *",
@@ -50,9 +54,10 @@ CLOCK = {
 """Name → minutes at which the clock asks for it (cron, UTC). What fails is not tried again: the clock asks again."""
 
 
-def add_tasks(app: App, engine: Engine) -> None:
+def add_tasks(app: App, engine: Engine, settings: Settings) -> None:
     """Tell a queue what our jobs do on the database of an engine."""
-    for name, does in _WORK.items():
+    outside = {name: partial(does, settings=settings) for name, does in _WORK_OUTSIDE.items()}
+    for name, does in (_WORK | outside).items():
         task = app.task(name=name, lock=name, queueing_lock=name)(_told(name, does, engine))
         app.periodic(cron=CLOCK[name])(task)
     for name, keeps in _UPKEEP.items():

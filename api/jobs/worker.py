@@ -42,13 +42,13 @@ def run_worker(settings: Settings) -> None:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt), open_database(settings) as engine:
-            asyncio.run(_work_until_asked(engine))
+            asyncio.run(_work_until_asked(engine, settings))
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _work_until_asked(engine: Engine) -> None:
-    working = asyncio.create_task(work_on(engine))
+async def _work_until_asked(engine: Engine, settings: Settings) -> None:
+    working = asyncio.create_task(work_on(engine, settings=settings))
     for asked in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(asked, working.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -57,16 +57,18 @@ async def _work_until_asked(engine: Engine) -> None:
     _logger.info("worker_stopped")
 
 
-async def work_on(engine: Engine, *, wait: bool = True) -> None:
+async def work_on(engine: Engine, *, settings: Settings | None = None, wait: bool = True) -> None:
     """
     Work on the queue of a database that is open.
 
     Parameters
     ----------
+    settings
+        For jobs that speak to other machines or open what is sealed; those of the environment without.
     wait
         Whether to go on when nothing is left to do. Then it returns only when the database is lost; to end it, cancel.
     """
-    app = job_app(engine)
+    app = job_app(engine, settings=settings)
     async with app.open_async():
         await _catch_up(app)
         _logger.info("worker_started")
@@ -88,7 +90,7 @@ async def _catch_up(app: App) -> None:
             await app.tasks[name].defer_async()
 
 
-def job_app(engine: Engine) -> App:
+def job_app(engine: Engine, *, settings: Settings | None = None) -> App:
     """Build the queue with our jobs on the database of an engine."""
     connector = PsycopgConnector(
         conninfo=engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
@@ -97,5 +99,5 @@ def job_app(engine: Engine) -> App:
         max_size=4,
     )
     app = App(connector=connector)
-    add_tasks(app, engine)
+    add_tasks(app, engine, settings or Settings())
     return app

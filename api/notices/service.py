@@ -48,7 +48,7 @@ def tell(connection: Connection, notices: Sequence[NewNotice], *, now: datetime)
     int
         How many notices are new.
     """
-    columns = {
+    columns: dict[str, list[Any]] = {
         "households": [notice.household_id for notice in notices],
         "kinds": [notice.kind for notice in notices],
         "stays": [notice.stay_id for notice in notices],
