@@ -45,6 +45,8 @@ from api.permits.routes import router as permits_router
 from api.plans.routes import router as plans_router
 from api.problems import LargeBodiesRefused, install_problems
 from api.rate_limits import RateLimits
+from api.rounds.application_routes import router as applications_router
+from api.rounds.routes import router as rounds_router
 from api.runs.routes import router as runs_router
 from api.settings import Settings
 from api.telemetry import make_telemetry
@@ -77,6 +79,8 @@ _ROUTERS = (
     tiles_router,
     permits_router,
     notices_router,
+    rounds_router,
+    applications_router,
     plans_router,
     runs_router,
     pages_router,

@@ -4,6 +4,7 @@ What can go wrong at the edge, as one tree.
 ApiError
 ├── FolderFaults          a neighbourhood folder (or a plan) with faults, each by file, line and field   exit 2
 ├── UnusablePlace         a place where what was asked for cannot be written                             exit 2
+├── TellsWhy              refused for a reason that whoever asked may read; nouns have kinds of it      exit 2
 ├── NoPlan                no plan keeps every rule: a reviewer's locks contradict the folder              exit 3
 └── DatabaseUnavailable   no database that can be used: down, too old, without PostGIS                    exit 3
 """
@@ -41,6 +42,10 @@ class FolderFaults(ApiError):
 
 class UnusablePlace(ApiError):
     """A place where what was asked for cannot be written; the message says what is in the way."""
+
+
+class TellsWhy(ApiError):
+    """Refused; the message is written here, names nothing of anybody, and is shown to whoever asked."""
 
 
 class NoPlan(ApiError):

@@ -39,7 +39,7 @@ from api.bookings.errors import (
 )
 from api.capacity.visits import UnusableRecords
 from api.db.copying import UnstorableText
-from api.errors import DatabaseUnavailable
+from api.errors import DatabaseUnavailable, TellsWhy
 from api.facilities.errors import (
     DraftNotFound,
     FileNotAccepted,
@@ -61,6 +61,16 @@ from api.neighbourhoods.loading import NeighbourhoodNotFound
 from api.notices.queries import NoticeNotFound
 from api.permits.service import AbsenceImpossible, PermitNotFound
 from api.plans.queries import PlanNotFound
+from api.rounds.errors import (
+    ApplicationExists,
+    ApplicationNotFound,
+    ApplicationsClosed,
+    ImpossibleRound,
+    NotEligible,
+    RoundConflict,
+    RoundNotFound,
+    UnknownYear,
+)
 from api.runs.queries import RunNotFound
 from api.runs.service import RunEnded
 from api.vehicles.plates import PlateUnknown
@@ -80,6 +90,14 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     UnusableRecords: (422, "Records not usable", "They hold no entries and exits that can be read."),
     PlanNotFound: (404, "Plan not found", "There is no such plan, or it has no certificate."),
     ImportNotFound: (404, "Import not found", "The account has sent no such import."),
+    RoundNotFound: (404, "Round not found", "There is no such round, or it is not open yet."),
+    RoundConflict: (409, "Round not in that state", "What was asked for does not fit the state the round is in."),
+    UnknownYear: (422, "Year not decided", "The term reaches into days whose holidays nobody has decided yet."),
+    ImpossibleRound: (422, "Round not possible", "Dates, facilities or policy make no round."),
+    ApplicationNotFound: (404, "Application not found", "There is no such application."),
+    ApplicationsClosed: (409, "Applications closed", "The round does not take applications at this moment."),
+    ApplicationExists: (409, "Application exists", "The household or its car has applied in this round already."),
+    NotEligible: (422, "Not eligible", "The household cannot apply in this round."),
     RunNotFound: (404, "Run not found", "There is no such run."),
     RunEnded: (409, "Run ended", "The run has ended, so it cannot be called off any more."),
     NoticeNotFound: (404, "Notice not found", "The household has no such notice."),
@@ -180,7 +198,9 @@ def _lost_connection(handler: ExceptionHandler, request: Request, error: DBAPIEr
 def _known_problem(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
     status, title, detail = next(row for kind, row in PROBLEMS.items() if isinstance(error, kind))
     type_ = type_of(title)
-    if isinstance(error, ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted | UnusableRecords):
+    if isinstance(
+        error, TellsWhy | ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted | UnusableRecords
+    ):
         detail = f"{error}."
     if isinstance(error, FileNotAccepted):
         status = error.status

@@ -52,6 +52,11 @@ class Keys:
         return self._derive(b"plate seal")
 
     @cached_property
+    def round_seal(self) -> bytes:
+        """Seals the secrets of rounds until their draw, 256 bits."""
+        return self._derive(b"round seal")
+
+    @cached_property
     def attempts(self) -> bytes:
         """Makes log-in attempts countable without telling who was meant, and from where."""
         return self._derive(b"log-in attempts")

@@ -126,11 +126,13 @@ def needs_zone(wish: Wish) -> bool:
     return wish.end.tzinfo is None or (wish.start is not None and wish.start.tzinfo is None)
 
 
-def booking_statement(request: Request, wish: Wish, *, zone: ZoneInfo, rules: BookingRules) -> Statement:
-    """Write a wish as what the database is asked; raise ImpossiblePeriod where its times make no sense."""
+def booking_statement(
+    request: Request, wish: Wish, *, zone: ZoneInfo, rules: BookingRules, now: datetime | None = None
+) -> Statement:
+    """Write a wish, made `now`, as what the database is asked; ImpossiblePeriod where its times make no sense."""
     return queries.booking_statement(
         request,
-        period=_period(wish, zone=zone, rules=rules),
+        period=_period(wish, zone=zone, rules=rules, now=now or datetime.now(UTC)),
         facility=wish.facility,
         bay=wish.bay,
         vehicle=wish.vehicle,
@@ -174,9 +176,9 @@ def _raise(problem: str, outcome: Mapping[str, Any] | None) -> NoReturn:
     raise kind(words)
 
 
-def _period(wish: Wish, *, zone: ZoneInfo, rules: BookingRules) -> Period:
+def _period(wish: Wish, *, zone: ZoneInfo, rules: BookingRules, now: datetime) -> Period:
     """Return the instants of a wish, to the minute."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    now = now.replace(second=0, microsecond=0)
     start = now if wish.start is None else _instant(wish.start, zone)
     end = _instant(wish.end, zone)
     if start < now - rules.late:

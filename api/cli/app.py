@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from api.cli import accounts, capacity, neighbourhoods, plans, reports, service
+from api.cli import (
+    accounts,
+    capacity,
+    neighbourhoods,
+    plans,
+    reports,
+    rounds,
+    service,
+)
 from api.cli.console import complain, complain_of
 from api.cli.options import BAD_INPUT, NO_PLAN
 from api.errors import ApiError, DatabaseUnavailable, FolderFaults, NoPlan
@@ -21,7 +29,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for noun in (plans, reports, neighbourhoods, accounts, capacity, service):
+for noun in (
+    plans,
+    reports,
+    neighbourhoods,
+    rounds,
+    accounts,
+    capacity,
+    service,
+):
     app.add_typer(noun.commands)
 
 

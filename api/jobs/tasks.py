@@ -24,6 +24,7 @@ from api.jobs.service import (
     roll_horizon,
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
 from api.settings import Settings
@@ -35,6 +36,7 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "remind_to_leave": remind_to_leave,
     "roll_horizon": roll_horizon,
     "place_nights_of_permits": place_nights_of_permits,
+    "close_rounds": close_rounds,
     "finish_withdrawals": finish_due_withdrawals,
     "forget_old_rows": forget,
 }
@@ -47,6 +49,7 @@ CLOCK = {
     "remind_to_leave": "* * * * *",
     "roll_horizon": "*/10 * * * *",  # days begin at another hour in every zone; most of the time nothing is late
     "place_nights_of_permits": "5-55/10 * * * *",
+    "close_rounds": "* * * * *",
     "finish_withdrawals": "22 * * * *",
     "forget_old_rows": "32 * * * *",
     "forget_finished_jobs": "42 * * * *",

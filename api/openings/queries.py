@@ -48,7 +48,25 @@ def list_late_facilities(connection: Connection, *, zone: str, before: datetime)
         .where(_f.c.materialised_until.is_(None) | (_f.c.materialised_until < before))
         .order_by(_f.c.id)
     )
-    return list(connection.scalars(query))
+    late = list(connection.scalars(query))
+    reserved = {row.facility_id for row in _reserved(connection, late) if row.materialised_until == row.noon}
+    return [facility_id for facility_id in late if facility_id not in reserved]
+
+
+def reserved_from(connection: Connection, facility_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return noon of the first day from which a round that is not published yet has facilities, by facility id."""
+    return {row.facility_id: row.noon for row in _reserved(connection, facility_ids)}
+
+
+def _reserved(connection: Connection, facility_ids: Sequence[int]) -> list[Row[Any]]:
+    query = text(
+        "SELECT m.facility_id, f.materialised_until,"
+        " min((lower(m.term) + time '12:00') AT TIME ZONE n.timezone) AS noon"
+        " FROM round_facilities m JOIN rounds r ON r.id = m.round_id JOIN facilities f ON f.id = m.facility_id"
+        " JOIN neighbourhoods n ON n.id = f.neighbourhood_id"
+        " WHERE m.facility_id = ANY(:ids) AND m.reserved AND r.published_at IS NULL GROUP BY 1, 2"
+    )
+    return list(connection.execute(query, {"ids": list(facility_ids)}))
 
 
 def list_zones(connection: Connection) -> list[str]:

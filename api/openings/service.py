@@ -29,6 +29,7 @@ from api.openings.queries import (
     lock_exclusively,
     lock_shared,
     move_materialised_until,
+    reserved_from,
     stored_openings,
 )
 from api.openings.ticks import utc_minute, utc_of
@@ -150,13 +151,16 @@ def _wanted_in(
     today = now.astimezone(zone).date()
     kinds = calendar_around(connection, neighbourhood_id, country=rows[0].country, today=today)
     facilities = load_facilities(connection, neighbourhood_id, ids=[row.id for row in rows])
+    reserved = reserved_from(connection, [row.id for row in rows])
     by_code = {facility.id: facility for facility in facilities}
     for row in rows:
         facility = by_code[row.code]
         if row.status != "published":
             yield _Wanted(row.id, {groups[row.id, group.id]: [] for group in facility.bay_groups}, None)
         else:
-            yield _wanted_of(row.id, facility, groups, kinds, zone, today=day_number(today))
+            yield _wanted_of(
+                row.id, facility, groups, kinds, zone, today=day_number(today), reserved=reserved.get(row.id)
+            )
 
 
 def _wanted_of(
@@ -167,10 +171,13 @@ def _wanted_of(
     zone: ZoneInfo,
     *,
     today: int,
+    reserved: datetime | None,
 ) -> _Wanted:
     openings = unroll_openings(facility, kinds, zone, today=today)
     by_group = {groups[facility_id, code]: found for code, found in openings.items()}
     until_min, _ = utc_of(sold_until(facility, kinds, today=today), zone)
+    if reserved is not None:  # what a round will give away is not sold one by one
+        until_min = min(until_min, utc_minute(reserved))
     return _Wanted(facility_id, by_group, Selling(facility_id, tuple(by_group), zone, kinds, until_min))
 
 

@@ -169,6 +169,24 @@ RULES: dict[str, Rule] = {
         ACCOUNTS, frozenset({PLANNER}), {"withdrawal": WITHDRAWAL, "token": "seen"}
     ),
     "POST /v1/facilities/{facility}/capacity-advice": FACILITY_OF_ITS_OWNER,
+    # Rounds: dates are everybody's, applications their households', and what is decided the planners'.
+    "GET /v1/neighbourhoods/{neighbourhood}/rounds": PUBLIC,
+    "GET /v1/rounds/{round}": PUBLIC,
+    "POST /v1/neighbourhoods/{neighbourhood}/rounds": PLANNING,
+    "PUT /v1/rounds/{round}": PLANNING,
+    "POST /v1/rounds/{round}/opening": PLANNING,
+    "POST /v1/rounds/{round}/public-number": PLANNING,
+    "POST /v1/rounds/{round}/cancellation": PLANNING,
+    "GET /v1/rounds/{round}/applications": PLANNING,
+    "POST /v1/rounds/{round}/applications": Rule(frozenset({RESIDENT}), frozenset({RESIDENT})),
+    "GET /v1/applications": HOUSEHOLD,
+    "GET /v1/applications/{application}": HOUSEHOLD,
+    "PUT /v1/applications/{application}": Rule(frozenset({RESIDENT}), body={"version": 1, "no_bay_of_its_own": True}),
+    "POST /v1/applications/{application}/withdrawal": HOUSEHOLD,
+    "POST /v1/applications/{application}/documents": Rule(
+        frozenset({PLANNER}), frozenset({PLANNER}), {"kind": "other"}
+    ),
+    "DELETE /v1/applications/{application}/documents/{kind}": Rule(frozenset({PLANNER}), frozenset({PLANNER})),
     # Planners.
     "POST /v1/grants": PLANNING,
     "DELETE /v1/grants/{grant}": PLANNING,
@@ -260,8 +278,24 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
            SELECT id, neighbourhood_id, owner_id, code, 2, 1, '{}' FROM facilities WHERE id = :facility
            RETURNING facility_id"""
     )
+    values["round"] = one(
+        """INSERT INTO rounds (neighbourhood_id, name, state, opens_at, closes_at, publishes_at, term, policy, work,
+               number_source, secret_sealed, commitment, opened_at)
+           SELECT neighbourhood_id, 'Winter', 'open', now() - interval '1 day', now() + interval '1 day',
+                  now() + interval '2 days', '[2030-01-01,2030-03-31]', '{}', '{}', 'the index', 's', 'c', now()
+           FROM facilities WHERE id = :facility RETURNING id"""
+    )
+    values["application"] = one(
+        """INSERT INTO applications (round_id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min,
+               leave_min, submitted_at, changed_at)
+           SELECT :round, h.id, :vehicle, 'p', h.home_id, 'daily', 1140, 1860, now(), now()
+           FROM households h WHERE h.id = :household RETURNING id"""
+    )
     return {
         "neighbourhood": SLUG,
+        "round": values["round"],
+        "application": values["application"],
+        "kind": "other",
         "facility": estates.garage,
         "plan": 1,
         "booking": values["stay"],

@@ -221,9 +221,9 @@ CREATE POLICY application_documents_add ON application_documents FOR INSERT TO b
     seen_by = acting_account() AND (acts_as('planner') OR acts_as('committee_worker'))
     AND EXISTS (SELECT FROM applications a WHERE a.id = application_id)
 );
-CREATE POLICY application_documents_remove ON application_documents FOR DELETE TO baytide_service USING (
-    (acts_as('planner') OR acts_as('committee_worker')) AND EXISTS (SELECT FROM applications a WHERE a.id = application_id)
-);
+-- A household that claims another tier loses what was seen for the one before.
+CREATE POLICY application_documents_remove ON application_documents FOR DELETE TO baytide_service
+    USING (EXISTS (SELECT FROM applications a WHERE a.id = application_id));
 CREATE POLICY round_decisions_planner ON round_decisions TO baytide_service USING (acts_as('planner'));
 CREATE POLICY round_decisions_worker ON round_decisions FOR SELECT TO baytide_service USING (acts_as('worker'));
 CREATE POLICY round_plans_read ON round_plans FOR SELECT TO baytide_service USING (

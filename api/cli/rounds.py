@@ -1,0 +1,133 @@
+"""Commands about rounds: draft, open, number, cancel, show, list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.options import AsJson
+
+commands = typer.Typer()
+rounds = typer.Typer(help="Rounds: dates, applications, the draw, and what was published.", no_args_is_help=True)
+commands.add_typer(rounds, name="rounds")
+
+Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)]
+RoundNumber = Annotated[int, typer.Argument(help="Id of the round, as `list` shows it.", min=1, show_default=False)]
+
+
+@rounds.command("list")
+def list_rounds(
+    neighbourhood: Annotated[
+        str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the rounds of a neighbourhood, the newest first."""
+    from api.cli.acting import acting_as_planner
+    from api.neighbourhoods.queries import get_neighbourhood
+    from api.rounds.queries import list_rounds as run
+    from api.rounds.schemas import round_out
+
+    with acting_as_planner() as acting:
+        place = get_neighbourhood(acting.connection, neighbourhood)
+        found = [round_out(row, secret=None) for row in run(acting.connection, place.id)]
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], ensure_ascii=False))
+        return
+    for one in found:
+        typer.echo(
+            f"{one.id:>6}  {one.state:<10} {one.first} – {one.last}  closes {one.closes_at:%Y-%m-%d}  {one.name}"
+        )
+
+
+@rounds.command("draft")
+def draft_round(
+    neighbourhood: Annotated[
+        str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The round as JSON, with the fields of POST /v1/neighbourhoods/…/rounds.",
+            show_default=False,
+            dir_okay=False,
+            exists=True,
+            readable=True,
+        ),
+    ],
+) -> None:
+    """Draft a round from a file; nobody but planners sees it until it is opened."""
+    from pydantic import ValidationError
+
+    from api.cli.acting import acting_as_planner
+    from api.rounds.errors import ImpossibleRound
+    from api.rounds.schemas import RoundIn
+    from api.rounds.service import create_round
+
+    try:
+        wanted = RoundIn.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        faults = (f"{file}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ImpossibleRound("\n".join(faults)) from error
+    with acting_as_planner() as acting:
+        row = create_round(acting.connection, neighbourhood, wanted.draft(), account_id=None, now=acting.now)
+    typer.echo(f"drafted: round {row.id}; `baytide rounds open {row.id}` makes its dates public")
+
+
+@rounds.command("open")
+def open_round(number: RoundNumber) -> None:
+    """Make the dates of a draft public for good, commit to a secret, and reserve its bays."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.service import open_round as run
+
+    with acting_as_planner() as acting:
+        row = run(acting.connection, acting.keys, number, now=acting.now)
+    typer.echo(f"open: applications from {row.opens_at.isoformat()} to {row.closes_at.isoformat()}")
+    typer.echo(f"commitment: {bytes(row.commitment).hex()}")
+
+
+@rounds.command("number")
+def enter_number(
+    number: RoundNumber,
+    drawn: Annotated[str, typer.Argument(help="The public number, as its source writes it.", show_default=False)],
+) -> None:
+    """Note the public number that was drawn after closing; the seed of the draw follows."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.service import enter_number as run
+
+    with acting_as_planner() as acting:
+        row = run(acting.connection, acting.keys, number, number=drawn, now=acting.now)
+    typer.echo(f"seed: {row.seed}")
+
+
+@rounds.command("cancel")
+def cancel_round(
+    number: RoundNumber,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, as applicants will read it.", show_default=False)],
+) -> None:
+    """Call a round off before it is published."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.service import cancel_round as run
+
+    with acting_as_planner() as acting:
+        run(acting.connection, number, reason=reason, now=acting.now)
+    typer.echo("called off; its applicants are told")
+
+
+@rounds.command("show")
+def show_round(number: RoundNumber) -> None:
+    """Show a round as JSON: dates, state, and how the draw can be repeated."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.queries import get_round
+    from api.rounds.schemas import round_out
+    from api.rounds.service import secret_of
+
+    with acting_as_planner() as acting:
+        row = get_round(acting.connection, number)
+        shown = round_out(row, secret=secret_of(acting.keys, row))
+    typer.echo(shown.model_dump_json(indent=2))

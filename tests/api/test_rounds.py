@@ -1,0 +1,348 @@
+"""Rounds: dates that are public are kept, the draw cannot be chosen, and who applies does so once and in time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from api.jobs.service import roll_horizon
+from api.rounds.draw import commitment_of, seal_secret, seed_of, unseal_secret
+from api.rounds.jobs import close_rounds
+from tests.api.accounts import KEYS, make_committee_worker, signed_in
+from tests.api.supply import ZONE, Lane, book, ok, open_lane, problem, publish
+
+ROUNDS = "/v1/neighbourhoods/lane-9/rounds"
+MINE: dict[str, Any] = {"no_bay_of_its_own": True}
+
+
+@pytest.fixture
+def lane_9(engine: Any, lane: Path) -> Iterator[Lane]:  # noqa: ANN401 -- the engine of the tests
+    with open_lane(engine, lane) as opened:
+        yield opened
+
+
+def in_days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+def wanted(**changes: object) -> dict[str, Any]:
+    """Give a round that opens at once, closes in two days and has a term from day 20 on."""
+    first = datetime.now(ZONE).date() + timedelta(days=20)
+    return {
+        "name": "Autumn",
+        "opens_at": in_days(-0.1).isoformat(),
+        "closes_at": in_days(2).isoformat(),
+        "publishes_at": in_days(6).isoformat(),
+        "first": first.isoformat(),
+        "last": (first + timedelta(days=20)).isoformat(),
+        "number_source": "the index of the day after closing",
+        "provisional_acknowledged": True,
+        **changes,
+    }
+
+
+def draft(lane: Lane, **changes: object) -> dict[str, Any]:
+    made: dict[str, Any] = ok(lane.planner.post(ROUNDS, json=wanted(**changes)), 201)
+    return made
+
+
+def opened(lane: Lane, **changes: object) -> dict[str, Any]:
+    made: dict[str, Any] = ok(lane.planner.post(f"/v1/rounds/{draft(lane, **changes)['id']}/opening"))
+    return made
+
+
+def apply(resident: TestClient, round_: dict[str, Any], **changes: object) -> dict[str, Any]:
+    made: dict[str, Any] = ok(resident.post(f"/v1/rounds/{round_['id']}/applications", json={**MINE, **changes}), 201)
+    return made
+
+
+# --------------------------------------------------------------------------------------------------------------- dates
+
+
+def test_a_draft_is_planners_own_and_an_open_round_is_everybodys(lane_9: Lane) -> None:
+    made = draft(lane_9)
+    assert problem(lane_9.public.get(f"/v1/rounds/{made['id']}"), 404)["title"] == "Round not found"
+    assert ok(lane_9.public.get(ROUNDS))["rounds"] == []
+    ok(lane_9.planner.post(f"/v1/rounds/{made['id']}/opening"))
+    shown = ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))
+    assert shown["state"] == "open"
+    assert len(bytes.fromhex(shown["commitment"])) == 32
+    assert shown["secret"] is None
+    assert shown["seed"] is None
+
+
+def test_a_draft_is_changed_by_whoever_read_it_last_and_an_open_round_by_nobody(lane_9: Lane) -> None:
+    made = draft(lane_9)
+    path = f"/v1/rounds/{made['id']}"
+    ok(lane_9.planner.put(path, json=wanted(name="Winter", version=made["version"])))
+    assert "meanwhile" in problem(lane_9.planner.put(path, json=wanted(version=made["version"])), 409)["detail"]
+    ok(lane_9.planner.post(f"{path}/opening"))
+    refused = problem(lane_9.planner.put(path, json=wanted(version=made["version"] + 2)), 409)
+    assert "dates are public" in refused["detail"]
+    assert problem(lane_9.planner.post(f"{path}/opening"), 409)["detail"] == "the round is open already."
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"closes_at": in_days(-1).isoformat(), "opens_at": in_days(-2).isoformat()}, "has passed"),
+        ({"opens_at": in_days(3).isoformat()}, "one after the other"),
+        ({"publishes_at": in_days(18.5).isoformat()}, "offers wait 72 hours"),
+        ({"last": "2026-01-01"}, "before first"),
+        ({"facilities": [404]}, "is not published"),
+        ({"provisional_acknowledged": False, "first": "2031-01-01", "last": "2031-03-01"}, "not decided yet"),
+        ({"last": (in_days(20 + 400)).date().isoformat()}, "366 days"),
+    ],
+)
+def test_a_round_that_makes_no_sense_is_refused_with_the_way_out(lane_9: Lane, changes: Any, said: str) -> None:  # noqa: ANN401
+    assert said in problem(lane_9.planner.post(ROUNDS, json=wanted(**changes)), 422)["detail"]
+    assert lane_9.count("SELECT count(*) FROM rounds") == 0
+
+
+def test_what_is_on_sale_already_is_no_part_of_a_term(lane_9: Lane) -> None:
+    soon = datetime.now(ZONE).date() + timedelta(days=9)
+    made = draft(lane_9, first=soon.isoformat(), last=(soon + timedelta(days=30)).isoformat())
+    refused = problem(lane_9.planner.post(f"/v1/rounds/{made['id']}/opening"), 422)
+    assert "on sale until" in refused["detail"]
+    assert lane_9.count("SELECT count(*) FROM round_facilities WHERE reserved") == 0
+
+
+def test_two_rounds_never_have_one_facility_in_one_term(lane_9: Lane) -> None:
+    opened(lane_9)
+    other = draft(lane_9, name="Rival")
+    refused = problem(lane_9.planner.post(f"/v1/rounds/{other['id']}/opening"), 409)
+    assert "reserved by the round Autumn" in refused["detail"]
+    assert lane_9.count("SELECT count(*) FROM rounds WHERE state = 'draft'") == 1
+
+
+def test_the_bays_of_an_open_round_are_in_the_ledger_for_its_whole_term(lane_9: Lane) -> None:
+    tower = publish(lane_9)
+    opened(lane_9, facilities=[tower])
+    nights = "SELECT count(*) FROM ledger_nights WHERE bays = 3 AND taken = 0"
+    assert lane_9.count(nights) == 21
+
+
+def test_nights_of_a_round_that_is_not_published_are_not_sold_one_by_one(lane_9: Lane) -> None:
+    tower = publish(lane_9)
+    first = datetime.now(ZONE).date() + timedelta(days=16)
+    made = opened(lane_9, first=first.isoformat(), facilities=[tower])
+    later = datetime.now(UTC) + timedelta(days=5)
+    roll_horizon(lane_9.engine, now=later)
+    assert problem(book(lane_9.resident(), tower, days=17), 422)["title"] == "Not bookable yet"
+    ok(book(lane_9.resident("early"), tower, days=15), 201)
+    ok(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "too few bays"}))
+    roll_horizon(lane_9.engine, now=later)
+    ok(book(lane_9.resident("late"), tower, days=17), 201)
+    assert lane_9.count("SELECT count(*) FROM ledger_nights") == 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- draw
+
+
+@given(st.binary(min_size=32, max_size=32), st.text(min_size=1, max_size=40))
+def test_the_seed_follows_from_both_halves_and_fits_a_plan(secret: bytes, number: str) -> None:
+    seed = seed_of(secret, number)
+    digest = hashlib.sha256(secret + b"\0" + number.encode()).hexdigest()
+    assert seed == int(digest[:16], 16) // 2
+    assert 0 <= seed < 2**63
+    assert unseal_secret(KEYS, seal_secret(KEYS, secret)) == secret
+
+
+def test_the_seed_is_fixed_once_after_closing_and_everybody_can_compute_it(lane_9: Lane) -> None:
+    made = opened(lane_9)
+    path = f"/v1/rounds/{made['id']}/public-number"
+    assert "after closing" in problem(lane_9.planner.post(path, json={"number": "1"}), 409)["detail"]
+    close(lane_9, made)
+    ok(lane_9.planner.post(path, json={"number": "3894.21"}))
+    assert "nothing is drawn twice" in problem(lane_9.planner.post(path, json={"number": "7"}), 409)["detail"]
+    shown = ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))
+    secret = bytes.fromhex(shown["secret"])
+    assert commitment_of(secret).hex() == made["commitment"] == shown["commitment"]
+    assert shown["seed"] == seed_of(secret, "3894.21")
+
+
+def close(lane: Lane, made: dict[str, Any]) -> None:
+    """Let the closing time come: in the past by the row's own dates, as the job finds it."""
+    with lane.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE rounds SET opens_at = opens_at - interval '3 days', closes_at = now() - interval '1 minute'"
+                " WHERE id = :round"
+            ),
+            {"round": made["id"]},
+        )
+    close_rounds(lane.engine)
+
+
+# -------------------------------------------------------------------------------------------------------- applications
+
+
+def test_a_household_applies_once_and_changes_its_application_until_closing(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    mine = apply(resident, made, days="tue mon", leave="31:00", claimed_tier=2)
+    assert (mine["days"], mine["leave"], mine["tier"], mine["claimed_tier"]) == ("mon tue", "31:00", 3, 2)
+    again = problem(resident.post(f"/v1/rounds/{made['id']}/applications", json=MINE), 409)
+    assert "change that application" in again["detail"]
+    path = f"/v1/applications/{mine['id']}"
+    changed = ok(resident.put(path, json={**MINE, "days": "daily", "version": 1}))
+    assert (changed["days"], changed["version"]) == ("daily", 2)
+    assert "meanwhile" in problem(resident.put(path, json={**MINE, "version": 1}), 409)["detail"]
+    close(lane_9, made)
+    assert problem(resident.put(path, json={**MINE, "version": 2}), 409)["title"] == "Applications closed"
+    assert problem(resident.post(f"{path}/withdrawal"), 409)["title"] == "Applications closed"
+    kinds = [notice["kind"] for notice in ok(resident.get("/v1/notices"))["notices"]]
+    assert kinds == ["round_closed", "application_changed", "application_received"]
+
+
+def test_applying_again_after_withdrawing_takes_up_the_same_application(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    first = apply(resident, made)
+    withdrawn = ok(resident.post(f"/v1/applications/{first['id']}/withdrawal"))
+    assert withdrawn["state"] == "withdrawn"
+    assert ok(resident.post(f"/v1/applications/{first['id']}/withdrawal"))["version"] == withdrawn["version"]
+    second = apply(resident, made, days="workdays")
+    assert (second["id"], second["state"], second["days"]) == (first["id"], "submitted", "workdays")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "without a bay of their own"),
+        ({**MINE, "days": "someday"}, None),
+        ({**MINE, "arrive": "20:00", "leave": "19:00"}, None),
+        ({**MINE, "arrive": "25:61"}, None),
+        ({**MINE, "claimed_tier": 0}, None),
+        ({**MINE, "max_walk_m": -5}, None),
+        ({**MINE, "tier": 1}, None),
+    ],
+)
+def test_an_application_that_makes_no_sense_is_refused(lane_9: Lane, body: dict[str, Any], said: str | None) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    answer = problem(resident.post(f"/v1/rounds/{made['id']}/applications", json=body), 422)
+    assert said is None or said in answer["detail"]
+    assert lane_9.count("SELECT count(*) FROM applications") == 0
+
+
+def test_a_household_without_a_car_cannot_apply(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    ok(resident.delete("/v1/vehicle"), 204)
+    assert "no car" in problem(resident.post(f"/v1/rounds/{made['id']}/applications", json=MINE), 422)["detail"]
+
+
+def test_nobody_applies_before_applications_open(lane_9: Lane) -> None:
+    made = opened(lane_9, opens_at=in_days(1).isoformat())
+    answer = problem(lane_9.resident().post(f"/v1/rounds/{made['id']}/applications", json=MINE), 409)
+    assert "applications open at" in answer["detail"]
+
+
+def test_one_car_stands_in_one_application_even_when_it_changes_hands(lane_9: Lane) -> None:
+    made, seller, buyer = opened(lane_9), lane_9.resident("seller"), lane_9.resident("buyer")
+    apply(seller, made)
+    ids = {name: ok(who.get("/v1/household"))["id"] for name, who in (("seller", seller), ("buyer", buyer))}
+    with lane_9.engine.begin() as connection:  # the plate goes over to the buyer
+        connection.execute(text("UPDATE vehicles SET withdrawn_at = now()"))
+        connection.execute(
+            text(
+                "INSERT INTO vehicles (household_id, plate_hash, plate_sealed)"
+                " SELECT :buyer, plate_hash, plate_sealed FROM vehicles WHERE household_id = :seller"
+            ),
+            ids,
+        )
+    answer = problem(buyer.post(f"/v1/rounds/{made['id']}/applications", json=MINE), 409)
+    assert "car stands in another application" in answer["detail"]
+
+
+def test_a_better_tier_holds_only_while_a_document_was_seen_for_it(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    mine = apply(resident, made, claimed_tier=1)
+    path = f"/v1/applications/{mine['id']}/documents"
+    assert problem(resident.post(path, json={"kind": "disability_card"}), 403)["title"] == "Not allowed"
+    assert ok(lane_9.planner.post(path, json={"kind": "vehicle_licence"}))["tier"] == 3
+    seen = ok(lane_9.planner.post(path, json={"kind": "disability_card"}))
+    assert seen["tier"] == 1
+    assert {document["kind"] for document in seen["documents"]} == {"vehicle_licence", "disability_card"}
+    assert ok(lane_9.planner.delete(f"{path}/disability_card"))["tier"] == 3
+    ok(lane_9.planner.post(path, json={"kind": "disability_card"}))
+    other = ok(resident.put(f"/v1/applications/{mine['id']}", json={**MINE, "claimed_tier": 2, "version": 1}))
+    assert other["tier"] == 3
+    assert [document["kind"] for document in other["documents"]] == ["vehicle_licence"]
+
+
+def test_the_committee_applies_on_behalf_only_with_the_consent_noted(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    name = ok(resident.get("/v1/account"))["log_in_name"]
+    worker = signed_in(lane_9.public, make_committee_worker(lane_9.engine, "lane-9", "East"))
+    visit = ok(worker.post("/v1/committee/visits", json={"log_in_name": name}), 201)
+    there = {"On-Behalf-Of": visit["on_behalf_of"]}
+    path = f"/v1/rounds/{made['id']}/applications"
+    assert "household agreed" in problem(worker.post(path, json=MINE, headers=there), 422)["detail"]
+    done = ok(worker.post(path, json={**MINE, "consent": True, "claimed_tier": 1}, headers=there), 201)
+    assert done["consent_noted"]
+    seen = worker.post(f"/v1/applications/{done['id']}/documents", json={"kind": "veteran_card"}, headers=there)
+    assert ok(seen)["tier"] == 1
+    assert ok(resident.get(f"/v1/applications/{done['id']}"))["tier"] == 1
+    assert "POST /v1/rounds/{round}/applications" in [a["act"] for a in ok(resident.get("/v1/household/acts"))["acts"]]
+
+
+def test_nobody_sees_or_changes_anothers_application(lane_9: Lane) -> None:
+    made, resident, other = opened(lane_9), lane_9.resident(), lane_9.resident("other")
+    mine = apply(resident, made)
+    path = f"/v1/applications/{mine['id']}"
+    for answer in (
+        other.get(path),
+        other.put(path, json={**MINE, "version": 1}),
+        other.post(f"{path}/withdrawal"),
+    ):
+        assert problem(answer, 404)["title"] == "Application not found"
+    assert ok(other.get("/v1/applications"))["applications"] == []
+    assert problem(other.get(f"/v1/rounds/{made['id']}/applications"), 403)
+    page = ok(lane_9.planner.get(f"/v1/rounds/{made['id']}/applications"))
+    assert [one["id"] for one in page["applications"]] == [mine["id"]]
+
+
+def test_a_round_called_off_tells_its_applicants_why(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    apply(resident, made)
+    ok(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "the garage is flooded"}))
+    newest = ok(resident.get("/v1/notices"))["notices"][0]
+    assert newest["kind"] == "application_refused"
+    assert newest["facts"]["reason"] == "the garage is flooded"
+    refused = problem(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "again"}), 409)
+    assert refused["detail"] == "the round is cancelled: it cannot be called off."
+
+
+def test_rounds_waited_and_the_facility_held_are_counted_at_closing(lane_9: Lane) -> None:
+    resident, made = lane_9.resident(), opened(lane_9)
+    mine = apply(resident, made)
+    with lane_9.engine.begin() as connection:
+        connection.execute(
+            text(
+                """
+                WITH earlier AS (
+                    INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work,
+                        number_source, commitment, secret_sealed, opened_at, published_at, state)
+                    SELECT neighbourhood_id, 'Spring', now() - interval '90 days', now() - interval '80 days',
+                        now() - interval '75 days', daterange('2026-01-01', '2026-03-01'), '{}', '{}', 'x', 'c', 's',
+                        now() - interval '90 days', now() - interval '75 days', 'in_review'
+                    FROM rounds WHERE id = :round RETURNING id
+                )
+                INSERT INTO applications (round_id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min,
+                    leave_min, submitted_at, changed_at)
+                SELECT earlier.id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min, leave_min,
+                    submitted_at, changed_at
+                FROM earlier, applications WHERE applications.id = :application
+                """
+            ),
+            {"round": made["id"], "application": mine["id"]},
+        )
+    close(lane_9, made)
+    assert ok(resident.get(f"/v1/applications/{mine['id']}"))["rounds_waited"] == 1
