@@ -53,6 +53,7 @@ from api.facilities.errors import (
 from api.facilities.import_queries import ImportNotFound
 from api.facilities.queries import FacilityNotFound
 from api.failures import FailuresEndHere, log_failure
+from api.gates.events import EventNotFound, EventReviewed
 from api.gates.queries import GateDeviceNotFound
 from api.grants.queries import GrantNotFound, OwnerNotFound, SubDistrictNotFound
 from api.grants.service import AccountNotFound, MandateTooLong, TooManyOwners
@@ -132,6 +133,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     HomeNotFound: (404, "Home not found", "There is no such home, or it is not in a sub-district of yours."),
     HouseholdNotFound: (404, "Household not found", "There is no such household in a sub-district of yours."),
     GateDeviceNotFound: (404, "Gate device not found", "There is no such device at a facility of yours."),
+    EventNotFound: (404, "Event not found", "There is no such event at a facility of yours."),
+    EventReviewed: (409, "Event not unclear", "The car of this event is known, or it was dismissed."),
     PlateUnknown: (422, "Plate not understood", "The plate is in no format that is known."),
     VehicleNotFound: (404, "Vehicle not found", "The household has no car."),
     OtherVehicle: (409, "Another vehicle", "The household has a car; withdraw that first: one household, one car."),

@@ -164,6 +164,7 @@ gate_devices = Table(
     identity(),
     reference("facility_id", "facilities", cascade=True, index=True),
     Column("label", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default=text("'gate'")),
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     Column("former_key_hash", LargeBinary, unique=True),
     _moment("former_key_until"),
@@ -171,6 +172,7 @@ gate_devices = Table(
     _moment("rotated_at"),
     _moment("revoked_at"),
     CheckConstraint("(former_key_hash IS NULL) = (former_key_until IS NULL)", name="former_key"),
+    CheckConstraint("kind IN ('gate', 'warden')", name="kind"),
 )
 
 committee_visits = Table(

@@ -1,3 +1,173 @@
 """What gates are told, and what they saw."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from api.db.columns import identity, reference
+from api.db.tables import metadata
+
+
+def _moment(name: str, *, nullable: bool = False, index: bool | None = None) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, index=index)
+
+
+def _name(name: str) -> Column[Any]:
+    return Column(name, Text, nullable=False)
+
+
+def _version(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _seen_stay() -> Column[Any]:
+    return Column("stay_id", BigInteger, ForeignKey("stays.id", ondelete="SET NULL"), index=True)
+
+
+allow_lists = Table(
+    "allow_lists",
+    metadata,
+    reference("facility_id", "facilities", cascade=True, primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("pushed_version", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("0 <= pushed_version AND pushed_version <= version", name="version"),
+)
+
+allow_list_rows = Table(
+    "allow_list_rows",
+    metadata,
+    identity(),
+    reference("facility_id", "facilities", cascade=True),
+    reference("stay_id", "stays", cascade=True, index=True),
+    reference("bay_id", "bays", cascade=True, index=True),
+    _name("kind"),
+    Column("plate_hash", LargeBinary, nullable=False),
+    Column("plate_sealed", LargeBinary, nullable=False),
+    _moment("starts_at"),
+    _moment("ends_at", index=True),
+    _version("added_version"),
+    _version("removed_version", nullable=True),
+    _moment("removed_at", nullable=True),
+    CheckConstraint("kind IN ('booking', 'permit')", name="kind"),
+    CheckConstraint("starts_at < ends_at", name="times"),
+    CheckConstraint(
+        "(removed_version IS NULL) = (removed_at IS NULL) AND added_version < removed_version", name="removed"
+    ),
+    Index("allow_list_rows_stay_id_live_key", "stay_id", unique=True, postgresql_where=text("removed_version IS NULL")),
+    Index(None, "facility_id", "ends_at"),
+)
+
+plates_off_list = Table(
+    "plates_off_list",
+    metadata,
+    identity(),
+    reference("household_id", "households", cascade=True, index=True),
+    _moment("starts_at"),
+    _moment("ends_at"),
+    _name("reason"),
+    CheckConstraint("starts_at <= ends_at", name="times"),
+)
+
+allow_list_exports = Table(
+    "allow_list_exports",
+    metadata,
+    identity(),
+    reference("facility_id", "facilities", cascade=True),
+    reference("device_id", "gate_devices", cascade=True, nullable=True),
+    reference("account_id", "accounts", nullable=True),
+    _name("way"),
+    _version("version"),
+    Column("num_rows", Integer, nullable=False),
+    _moment("at"),
+    CheckConstraint("way IN ('json', 'csv', 'webhook', 'command')", name="way"),
+    Index(None, "facility_id", "at"),
+)
+
+gate_events = Table(
+    "gate_events",
+    metadata,
+    identity(),
+    reference("facility_id", "facilities", cascade=True),
+    reference("device_id", "gate_devices", cascade=True, nullable=True),
+    _name("source"),
+    _name("name"),
+    Column("content_hash", LargeBinary, nullable=False),
+    _name("direction"),
+    _moment("happened_at", index=True),
+    _moment("received_at"),
+    Column("confidence", Double),
+    Column("read_sealed", LargeBinary),
+    Column("plate_hash", LargeBinary),
+    Column("plate_sealed", LargeBinary),
+    _name("match"),
+    _moment("reviewed_at", nullable=True),
+    Column("reviewed_by", BigInteger),
+    CheckConstraint("source IN ('gate', 'file', 'self', 'code')", name="source"),
+    CheckConstraint("source IN ('file', 'self') OR device_id IS NOT NULL", name="device"),
+    CheckConstraint("direction IN ('entry', 'exit')", name="direction"),
+    CheckConstraint("0 <= confidence AND confidence <= 1", name="confidence"),
+    CheckConstraint("match IN ('exact', 'corrected', 'unknown', 'assigned', 'dismissed')", name="match"),
+    CheckConstraint(
+        "(plate_hash IS NULL) = (plate_sealed IS NULL)"
+        " AND (match = 'unknown' OR (match = 'dismissed') = (plate_hash IS NULL))",
+        name="plate",
+    ),
+    CheckConstraint("(match IN ('assigned', 'dismissed')) = (reviewed_at IS NOT NULL)", name="reviewed"),
+    Index(
+        "gate_events_device_id_name_key",
+        "device_id",
+        "name",
+        unique=True,
+        postgresql_where=text("device_id IS NOT NULL"),
+    ),
+    Index(
+        "gate_events_facility_id_source_name_key",
+        "facility_id",
+        "source",
+        "name",
+        unique=True,
+        postgresql_where=text("device_id IS NULL"),
+    ),
+    Index("gate_events_facility_id_plate_hash_idx", "facility_id", "plate_hash", "happened_at"),
+    Index("gate_events_review_idx", "facility_id", "id", postgresql_where=text("match = 'unknown'")),
+)
+
+gate_sessions = Table(
+    "gate_sessions",
+    metadata,
+    identity(),
+    reference("facility_id", "facilities", cascade=True),
+    Column("plate_hash", LargeBinary, nullable=False),
+    Column("plate_sealed", LargeBinary, nullable=False),
+    _moment("began_at", index=True),
+    _moment("entered_at", nullable=True),
+    _moment("left_at", nullable=True),
+    _name("state"),
+    _seen_stay(),
+    Column("disputed", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("facility_id", "plate_hash", "began_at"),
+    CheckConstraint("state IN ('open', 'closed', 'no_entry', 'no_exit')", name="state"),
+    CheckConstraint(
+        "began_at = COALESCE(entered_at, left_at) AND (state = 'no_entry') = (entered_at IS NULL)"
+        " AND (state IN ('closed', 'no_entry')) = (left_at IS NOT NULL) AND entered_at <= left_at",
+        name="times",
+    ),
+    Index(None, "facility_id", "began_at"),
+)

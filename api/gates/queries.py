@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from api.db.account_tables import gate_devices
 from api.db.tables import facilities
@@ -23,6 +23,12 @@ def facility_is_among(connection: Connection, facility_id: int, *, owners: froze
     return connection.scalar(query) is not None
 
 
+def find_acting_device(connection: Connection) -> Row[Any] | None:
+    """Return the gate device whose key was shown."""
+    query = text("SELECT id, facility_id, label, kind FROM gate_devices WHERE id = acting_gate()")
+    return connection.execute(query).one_or_none()
+
+
 def list_devices(connection: Connection, facility_id: int) -> Sequence[Row[Any]]:
     """List a facility's gate devices in use."""
     t = gate_devices
@@ -30,9 +36,11 @@ def list_devices(connection: Connection, facility_id: int) -> Sequence[Row[Any]]
     return connection.execute(query).all()
 
 
-def add_device(connection: Connection, facility_id: int, *, label: str, key_hash: bytes) -> Row[Any]:
-    """Add a gate device and return it."""
-    row = {"facility_id": facility_id, "label": label, "key_hash": key_hash}
+def add_device(
+    connection: Connection, facility_id: int, *, label: str, key_hash: bytes, kind: str = "gate"
+) -> Row[Any]:
+    """Add a gate device, or one that a warden carries, and return it."""
+    row = {"facility_id": facility_id, "label": label, "key_hash": key_hash, "kind": kind}
     return connection.execute(insert(gate_devices).values(row).returning(gate_devices)).one()
 
 

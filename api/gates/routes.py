@@ -40,7 +40,7 @@ def post_device(
     """Make a key for one device at this facility; it is shown this once."""
     _require_own_facility(transaction, principal, facility)
     key = new_secret("gate_device")
-    row = queries.add_device(transaction, facility, label=wanted.label, key_hash=hash_secret(key))
+    row = queries.add_device(transaction, facility, label=wanted.label, kind=wanted.kind, key_hash=hash_secret(key))
     response.headers["Cache-Control"] = "no-store"
     return GateKeyMade(device=_device(row), key=key)
 
@@ -70,5 +70,10 @@ def _require_own_facility(connection: Connection, principal: Principal, facility
 
 def _device(row: Row[Any]) -> GateDeviceOut:
     return GateDeviceOut(
-        id=row.id, facility=row.facility_id, label=row.label, created_at=row.created_at, rotated_at=row.rotated_at
+        id=row.id,
+        facility=row.facility_id,
+        label=row.label,
+        kind=row.kind,
+        created_at=row.created_at,
+        rotated_at=row.rotated_at,
     )

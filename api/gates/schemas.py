@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from api.accounts.schemas import NO_ZERO, Incoming
 
+Kind = Literal["gate", "warden"]
+
 
 class GateDeviceIn(Incoming):
-    """A device at a facility's barrier."""
+    """A device at a facility's barrier, or one that a warden carries."""
 
     label: Annotated[str, Field(min_length=1, max_length=80, pattern=NO_ZERO, examples=["north entrance"])]
+    kind: Annotated[Kind, Field(description="A warden's device may ask for one plate at a time only")] = "gate"
 
 
 class GateDeviceOut(BaseModel):
@@ -22,6 +25,7 @@ class GateDeviceOut(BaseModel):
     id: int
     facility: int
     label: str
+    kind: Kind
     created_at: datetime
     rotated_at: datetime | None
 

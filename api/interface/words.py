@@ -18,7 +18,7 @@ TAGS = MappingProxyType(
         "notices": "What a household is told.",
         "facilities": "What is shared: places, bays, windows, and how full they are.",
         "supply": "Owners draft, planners publish; withdrawals show whom they hit before they are confirmed.",
-        "gates": "Devices at barriers, and their keys.",
+        "gates": "Devices at barriers: whom they let in, what they saw, and what helps where one fails.",
         "tiles": "Facilities with their free bays for a map.",
         "rounds": "Dates fixed in public, what is given away, and the draw.",
         "applications": "What households ask for, until closing.",
@@ -40,6 +40,7 @@ PARAMETERS = MappingProxyType(
         "dispute": "Id of a claim on a plate",
         "facility": "Id of a facility",
         "from": "When all places open (`18:00`), where the file does not say",
+        "gate_event": "Id of an event that a gate sent",
         "grant": "Id of a grant",
         "import": "Id of an import that is done in the background",
         "kind": "What kind of document it was",
@@ -108,6 +109,13 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("post", "/v1/grants"): {"log_in_name": "li-118220", "role": "owner", "owner": 3},
     ("post", "/v1/owners"): {"name": "Jiangpu Park Management"},
     ("post", "/v1/facilities/{facility}/gate-devices"): {"label": "north barrier"},
+    ("post", "/v1/gate-events"): {
+        "events": [
+            {"id": "n-20260916-0042", "direction": "entry", "at": "2026-09-16T18:31:07", "plate": "沪A8K123"},
+            {"id": "n-20260916-0043", "direction": "exit", "at": "2026-09-16T18:33:40", "plate": "沪B2?510"},
+        ]
+    },
+    ("post", "/v1/gate-events/{gate_event}/car"): {"plate": "沪A8K123"},
     ("post", "/v1/neighbourhoods/{neighbourhood}/facilities/drafts"): FEATURE,
     ("put", "/v1/facilities/{facility}/draft"): FEATURE,
     ("post", "/v1/facilities/{facility}/withdrawals/preview"): _WITHDRAWAL,

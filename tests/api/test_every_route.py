@@ -151,6 +151,14 @@ RULES: dict[str, Rule] = {
     "POST /v1/gate-devices/{device}/key": FACILITY_OF_ITS_OWNER,
     "DELETE /v1/gate-devices/{device}": FACILITY_OF_ITS_OWNER,
     "GET /v1/gate": Rule(frozenset({GATE})),
+    "GET /v1/facilities/{facility}/allow-list": Rule(ACCOUNTS | {GATE}, frozenset({PLANNER})),
+    "GET /v1/facilities/{facility}/allow-list/exports": FACILITY_OF_ITS_OWNER,
+    "POST /v1/gate-events": Rule(frozenset({GATE})),
+    "GET /v1/facilities/{facility}/gate-events/unclear": FACILITY_OF_ITS_OWNER,
+    "POST /v1/gate-events/{gate_event}/car": Rule(ACCOUNTS, frozenset({PLANNER}), {"plate": "沪A8K124"}),
+    "POST /v1/gate-events/{gate_event}/dismissal": FACILITY_OF_ITS_OWNER,
+    "GET /v1/facilities/{facility}/gate-sessions": FACILITY_OF_ITS_OWNER,
+    "GET /v1/gate-sessions": HOUSEHOLD,
     # Supply: drafts and their past are for the owner and planners, withdrawals happen in public.
     "POST /v1/neighbourhoods/{neighbourhood}/facilities/drafts": OFFERING,
     "POST /v1/neighbourhoods/{neighbourhood}/facilities/import": OFFERING,
@@ -324,6 +332,11 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         ),
         "grant": one("SELECT min(id) FROM grants"),
         "device": one("SELECT id FROM gate_devices WHERE facility_id = :facility"),
+        "gate_event": one(
+            """INSERT INTO gate_events (facility_id, source, name, content_hash, direction, happened_at, received_at,
+                   match)
+               VALUES (:facility, 'file', 'e', '', 'entry', now(), now(), 'unknown') RETURNING id"""
+        ),
         "dispute": one(
             """INSERT INTO plate_disputes (household_id, plate_hash, plate_sealed)
                VALUES (:household, 'h', 's') RETURNING id"""

@@ -1,0 +1,152 @@
+"""What gate sessions say of stays: who left late, who never came, and how many cars stood there when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, text
+
+from api.openings.permit_queries import rights_of_worker
+
+_LATE = text("""
+    WITH over AS (
+        SELECT DISTINCT ON (r.stay_id) r.stay_id, r.facility_id, r.plate_hash, s.household_id, r.starts_at,
+               CASE WHEN s.state = 'given_back' THEN least(s.ended_at, r.ends_at) ELSE r.ends_at END AS leave_by
+        FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
+        WHERE r.ends_at >= :since AND r.starts_at < :until
+          AND (r.removed_at IS NULL OR r.removed_at >= r.ends_at
+               OR s.state = 'given_back' AND s.ended_at > r.starts_at AND r.removed_at >= s.ended_at)
+        ORDER BY r.stay_id, r.id DESC
+    )
+    SELECT o.stay_id, o.household_id, o.facility_id, o.leave_by, g.id AS gate_session_id, g.entered_at, g.left_at,
+           (SELECT min(n.starts_at) FROM allow_list_rows n
+            WHERE n.facility_id = o.facility_id AND n.plate_hash = o.plate_hash AND n.stay_id <> o.stay_id
+              AND n.ends_at > o.leave_by AND (n.removed_at IS NULL OR n.removed_at > n.starts_at)) AS next_at
+    FROM over o
+    JOIN gate_sessions g ON g.facility_id = o.facility_id AND g.plate_hash = o.plate_hash
+    WHERE o.leave_by >= :since AND o.leave_by < :until
+      AND (g.entered_at < o.leave_by OR g.state = 'no_entry' AND g.stay_id = o.stay_id)
+      AND (g.left_at > o.leave_by OR g.state = 'open')
+    ORDER BY o.leave_by, o.stay_id, g.began_at
+""")
+_NO_SHOWS = text("""
+    SELECT DISTINCT r.stay_id, s.household_id, r.facility_id, r.ends_at
+    FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
+    WHERE r.ends_at >= :since AND r.ends_at < :until AND s.state = 'confirmed' AND r.removed_at IS NULL
+      AND EXISTS (
+          SELECT FROM gate_events e
+          WHERE e.facility_id = r.facility_id AND e.happened_at BETWEEN r.starts_at AND r.ends_at
+      )
+      AND NOT EXISTS (
+          SELECT FROM gate_sessions g
+          WHERE g.facility_id = r.facility_id AND g.plate_hash = r.plate_hash AND (
+              g.stay_id = r.stay_id
+              OR g.began_at < r.ends_at AND (g.state = 'open' OR g.left_at > r.starts_at)
+          )
+      )
+    ORDER BY r.ends_at, r.stay_id
+""")
+_SPANS = text("""
+    SELECT g.entered_at, COALESCE(g.left_at, CASE WHEN g.state = 'open' THEN CAST(:until AS timestamptz) END) AS left_at
+    FROM gate_sessions g
+    WHERE g.facility_id = :facility AND g.began_at < :until AND g.state IN ('open', 'closed')
+      AND COALESCE(g.left_at, :until) > :since
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class LateExit:
+    """
+    A car that stood on after its stay was over.
+
+    Attributes
+    ----------
+    left_at
+        None while it stands there still.
+    late_until
+        Until when it had no right to: it left, or its next stay began; None while neither has happened.
+    entry_seen
+        Nobody saw it come: that it was there when the stay ended is likely, not certain.
+    """
+
+    stay_id: int
+    household_id: int
+    facility_id: int
+    gate_session_id: int
+    leave_by: datetime
+    left_at: datetime | None
+    late_until: datetime | None
+    entry_seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoShow:
+    """A stay that is over and that nobody came for, at a facility whose gate saw others meanwhile."""
+
+    stay_id: int
+    household_id: int
+    facility_id: int
+    ends_at: datetime
+
+
+def late_exits(connection: Connection, *, since: datetime, until: datetime) -> list[LateExit]:
+    """
+    List cars that stood on after stays which ended in [since, until), by the time they should have left.
+
+    A stay that is given back while it lasts ends then. Whoever goes on with another stay at the same facility without a
+    gap need not leave. Cars that came back without having been seen to leave are left out: when they left is not known.
+    """
+    with rights_of_worker(connection):
+        rows = connection.execute(_LATE, {"since": since, "until": until}).all()
+    return [
+        LateExit(
+            stay_id=row.stay_id,
+            household_id=row.household_id,
+            facility_id=row.facility_id,
+            gate_session_id=row.gate_session_id,
+            leave_by=row.leave_by,
+            left_at=row.left_at,
+            late_until=min((at for at in (row.left_at, row.next_at) if at is not None), default=None),
+            entry_seen=row.entered_at is not None,
+        )
+        for row in rows
+        if row.next_at is None or row.next_at > row.leave_by
+    ]
+
+
+def no_shows(connection: Connection, *, since: datetime, until: datetime) -> list[NoShow]:
+    """List stays that ended in [since, until) and that nobody came for."""
+    with rights_of_worker(connection):
+        rows = connection.execute(_NO_SHOWS, {"since": since, "until": until}).all()
+    return [NoShow(row.stay_id, row.household_id, row.facility_id, row.ends_at) for row in rows]
+
+
+def occupancy_of(
+    connection: Connection,
+    facility_id: int,
+    *,
+    since: datetime,
+    until: datetime,
+    step: timedelta = timedelta(minutes=15),
+) -> npt.NDArray[np.int64]:
+    """
+    Count the cars at a facility at since, since + step, … before `until`.
+
+    Cars count from their entry to their exit, those that stand there still to `until`. Where one of the two was not
+    seen the car does not count, so that a gate which misses some reads low.
+
+    Returns
+    -------
+    numpy.ndarray
+        Cars, (ceil((until − since) / step),).
+    """
+    with rights_of_worker(connection):
+        rows = connection.execute(_SPANS, {"facility": facility_id, "since": since, "until": until}).all()
+    at = np.arange(0, (until - since).total_seconds(), step.total_seconds())
+    entered = np.sort([(row.entered_at - since).total_seconds() for row in rows])
+    left = np.sort([(row.left_at - since).total_seconds() for row in rows])
+    inside = np.searchsorted(entered, at, side="right") - np.searchsorted(left, at, side="right")
+    return np.asarray(inside, dtype=np.int64)
