@@ -55,6 +55,20 @@ def refresh_allow_list(connection: Connection, facility_id: int, *, now: datetim
         return queries.bring_up_to_date(connection, facility_id, version=version, now=now)
 
 
+def take_plate_off_list(
+    connection: Connection, household_id: int, *, starts_at: datetime, ends_at: datetime, reason: str
+) -> int:
+    """Keep a household's plate off every list in [starts_at, ends_at), whatever it holds; return the ban's id."""
+    with rights_of_worker(connection):
+        return queries.add_off_list(connection, household_id, starts_at=starts_at, ends_at=ends_at, reason=reason)
+
+
+def put_plate_back_on_list(connection: Connection, household_id: int, *, now: datetime) -> int:
+    """End what keeps a household's plate off lists; return how many bans that were."""
+    with rights_of_worker(connection):
+        return queries.end_off_list(connection, household_id, now=now)
+
+
 def read_allow_list(
     connection: Connection, keys: Keys, facility_id: int, *, version: int, since: int | None, now: datetime
 ) -> AllowList:

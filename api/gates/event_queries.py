@@ -57,6 +57,13 @@ _CLEAR = text("""
         WHERE decode(k.plate, 'hex') = g.plate_hash AND k.began = g.began_at
     )
 """)
+_DISPUTE = text("""
+    UPDATE gate_sessions g SET disputed = :disputed
+    FROM allow_list_rows r
+    WHERE r.stay_id = :stay AND g.facility_id = r.facility_id AND g.plate_hash = r.plate_hash
+      AND (g.stay_id = :stay OR g.began_at < r.ends_at + interval '24 hours'
+           AND COALESCE(g.left_at, r.ends_at) > r.starts_at - interval '2 hours')
+""")
 _END_FORGOTTEN = text("""
     UPDATE gate_sessions SET state = 'no_exit' WHERE state = 'open' AND entered_at < :before
 """)
@@ -202,6 +209,11 @@ def put_gate_sessions(
     ]
     if rows:
         connection.execute(_PUT, rows)
+
+
+def set_disputed(connection: Connection, stay_id: int, *, disputed: bool) -> int:
+    """Note whether the gate sessions around a stay are in dispute; return how many these are."""
+    return connection.execute(_DISPUTE, {"stay": stay_id, "disputed": disputed}).rowcount
 
 
 def end_forgotten(connection: Connection, *, before: datetime) -> int:

@@ -122,6 +122,12 @@ def dismiss_event(connection: Connection, event_id: int, *, account_id: int | No
     _review(connection, event_id, "dismissed", plate_hash=None, plate_sealed=None, account_id=account_id, now=now)
 
 
+def mark_disputed(connection: Connection, stay_id: int, *, disputed: bool) -> int:
+    """Keep the movements of a stay from being deleted while something about it is in dispute; return how many."""
+    with rights_of_worker(connection):
+        return queries.set_disputed(connection, stay_id, disputed=disputed)
+
+
 def _review(
     connection: Connection,
     event_id: int,

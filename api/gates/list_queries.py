@@ -52,6 +52,18 @@ _EXPORTS = text("""
     FROM allow_list_exports e LEFT JOIN gate_devices d ON d.id = e.device_id
     WHERE e.facility_id = :facility ORDER BY e.id DESC LIMIT :limit
 """)
+_WITH_GATES = text("""
+    SELECT d.facility_id FROM gate_devices d WHERE d.revoked_at IS NULL
+    UNION SELECT l.facility_id FROM allow_lists l ORDER BY 1
+""")
+_OFF_LIST = text("""
+    INSERT INTO plates_off_list (household_id, starts_at, ends_at, reason)
+    VALUES (:household, :starts_at, :ends_at, :reason) RETURNING id
+""")
+_BACK_ON_LIST = text("""
+    UPDATE plates_off_list SET ends_at = greatest(starts_at, CAST(:now AS timestamptz))
+    WHERE household_id = :household AND ends_at > :now
+""")
 _PLACE = text("""
     SELECT f.id, f.code, f.name, n.timezone FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id
     WHERE f.id = :facility
@@ -103,6 +115,24 @@ def note_export(
 def list_exports(connection: Connection, facility_id: int, *, limit: int) -> Sequence[Row[Any]]:
     """List who took a facility's list away, the newest first."""
     return connection.execute(_EXPORTS, {"facility": facility_id, "limit": limit}).all()
+
+
+def list_facilities_with_gates(connection: Connection) -> list[int]:
+    """List the facilities whose list somebody reads."""
+    return list(connection.scalars(_WITH_GATES))
+
+
+def add_off_list(
+    connection: Connection, household_id: int, *, starts_at: datetime, ends_at: datetime, reason: str
+) -> int:
+    """Keep a household's plate off every list for a while."""
+    values = {"household": household_id, "starts_at": starts_at, "ends_at": ends_at, "reason": reason}
+    return int(connection.execute(_OFF_LIST, values).scalar_one())
+
+
+def end_off_list(connection: Connection, household_id: int, *, now: datetime) -> int:
+    """Let a household's plate be on lists again; return how many bans that ended."""
+    return connection.execute(_BACK_ON_LIST, {"household": household_id, "now": now}).rowcount
 
 
 def find_place(connection: Connection, facility_id: int) -> Row[Any] | None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from api.facilities.import_jobs import JOB as IMPORT
 from api.facilities.import_jobs import store_import
 from api.failures import kinds_of, places_of
+from api.gates.jobs import end_forgotten, forget_movements, refresh_allow_lists
 from api.jobs.service import (
     Counts,
     expire_due_holds,
@@ -38,6 +39,9 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "place_nights_of_permits": place_nights_of_permits,
     "close_rounds": close_rounds,
     "finish_withdrawals": finish_due_withdrawals,
+    "refresh_allow_lists": refresh_allow_lists,
+    "end_forgotten_gate_sessions": end_forgotten,
+    "forget_movements": forget_movements,
     "forget_old_rows": forget,
 }
 _WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {}
@@ -51,6 +55,9 @@ CLOCK = {
     "place_nights_of_permits": "5-55/10 * * * *",
     "close_rounds": "* * * * *",
     "finish_withdrawals": "22 * * * *",
+    "refresh_allow_lists": "* * * * *",
+    "end_forgotten_gate_sessions": "12 * * * *",
+    "forget_movements": "37 * * * *",
     "forget_old_rows": "32 * * * *",
     "forget_finished_jobs": "42 * * * *",
 }

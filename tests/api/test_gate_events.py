@@ -18,7 +18,9 @@ from sqlalchemy import Engine, text
 
 from api.accounts.opening import open_as
 from api.app import create_app
-from api.gates.events import SeenEvent
+from api.gates.allow_list import put_plate_back_on_list, take_plate_off_list
+from api.gates.events import SeenEvent, mark_disputed
+from api.gates.jobs import end_forgotten, forget_movements, refresh_allow_lists
 from api.gates.lateness import late_exits, no_shows, occupancy_of
 from api.jobs.queries import work
 from tests.api.accounts import SomeAccount, make_gate_key, make_owner, settings_of_tests
@@ -353,3 +355,54 @@ def test_cars_are_counted_by_the_quarter_of_an_hour(gates: GateTown) -> None:
     with work(gates.engine) as connection:
         cars = occupancy_of(connection, gates.town.near, since=night, until=night + 75 * MINUTE)
     assert np.array_equal(cars, [0, 1, 2, 2, 1])
+
+
+def test_the_worker_keeps_the_record_that_a_late_event_finds_its_stay_in(gates: GateTown, engine: Engine) -> None:
+    """Nobody asked for the list that night, and the events come a week later."""
+    stay = gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    assert refresh_allow_lists(engine, now=gates.night) == {"lists": 1}
+    assert refresh_allow_lists(engine, now=gates.night + MINUTE) == {"lists": 0}
+    gates.send(entry(gates.night, "沪AI2345"), now=gates.night + timedelta(days=7))
+    assert gates.gate_sessions() == [(gates.night, None, "open", stay)]
+
+
+def test_a_car_that_was_never_seen_to_leave_is_given_up(gates: GateTown, engine: Engine) -> None:
+    gates.send(entry(gates.night), now=gates.night)
+    assert end_forgotten(engine, now=gates.night + timedelta(days=13)) == {"gate_sessions": 0}
+    assert end_forgotten(engine, now=gates.night + timedelta(days=15)) == {"gate_sessions": 1}
+    assert gates.gate_sessions() == [(gates.night, None, "no_exit", None)]
+
+
+def test_movements_are_forgotten_after_ninety_days_unless_disputed(gates: GateTown, engine: Engine) -> None:
+    over = gates.night + 14 * HOUR
+    wang, li = gates.resident("沪A12345"), gates.resident("沪A54321")
+    disputed = gates.add_stay(wang, gates.night, over)
+    gates.add_stay(li, gates.night, over, bay=2)
+    for plate in ("沪A12345", "沪A54321"):
+        gates.send(entry(gates.night, plate), exit_(over + HOUR, plate), now=over + HOUR)
+    with work(engine) as connection:
+        assert mark_disputed(connection, disputed, disputed=True) == 1
+    forget_movements(engine, now=over + timedelta(days=89))
+    assert gates.rows("SELECT count(*) FROM gate_events") == [(4,)]
+    forget_movements(engine, now=over + timedelta(days=91))
+    assert gates.gate_sessions() == [(gates.night, over + HOUR, "closed", disputed)]
+    assert gates.rows("SELECT count(*) FROM gate_events") == [(2,)]
+    with work(engine) as connection:
+        assert mark_disputed(connection, disputed, disputed=False) == 1
+    forget_movements(engine, now=over + timedelta(days=91))
+    for table in ("gate_events", "gate_sessions", "allow_list_rows"):
+        assert gates.rows(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+def test_a_plate_is_taken_off_the_list_and_put_back(gates: GateTown, engine: Engine) -> None:
+    wang = gates.resident("沪A12345")
+    gates.add_stay(wang, gates.night, gates.night + 14 * HOUR)
+    now = gates.night - HOUR
+    with work(engine) as connection:
+        take_plate_off_list(
+            connection, wang.household_id, starts_at=now, ends_at=now + timedelta(days=7), reason="strikes"
+        )
+    assert gates.listed(now) == []
+    with work(engine) as connection:
+        assert put_plate_back_on_list(connection, wang.household_id, now=now) == 1
+    assert [row.plate for row in gates.listed(now)] == ["沪A12345"]

@@ -217,9 +217,11 @@ CREATE POLICY gate_sessions_read ON gate_sessions FOR SELECT TO baytide_service 
     OR EXISTS (SELECT FROM stays s WHERE s.id = stay_id AND s.household_id = acting_household())
 );
 CREATE POLICY gate_sessions_worked ON gate_sessions TO baytide_service USING (acts_as('worker'));
+CREATE POLICY gate_devices_listed ON gate_devices FOR SELECT TO baytide_service USING (acts_as('worker'));
 CREATE POLICY vehicles_listed ON vehicles FOR SELECT TO baytide_service USING (acts_as('worker'));
 
 -- DOWN
+DROP POLICY gate_devices_listed ON gate_devices;
 DROP POLICY vehicles_listed ON vehicles;
 DROP FUNCTION allowed_stays(BIGINT, TIMESTAMP WITH TIME ZONE);
 DROP FUNCTION gate_facility();
