@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -32,6 +33,14 @@ class Permit:
     stay_through: bool
     absences: tuple[tuple[date, date], ...] = ()
     """Nights given back, first and last included."""
+    days_left_out: frozenset[date] = frozenset()
+    """Nights that the facility is closed on."""
+    offered: bool = False
+    """It waits for its household's word: tonight stays for bookings, and is lent from tomorrow on to nobody else."""
+
+    def is_away(self, night: date) -> bool:
+        """Whether a night was given back, or is left out."""
+        return night in self.days_left_out or any(first <= night <= last for first, last in self.absences)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,59 +68,111 @@ class Occupancy:
     bays: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     households: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     last_bays: dict[int, int] = field(default_factory=dict)
+    _had: Counter[int] = field(default_factory=Counter)
 
-    def find_bay(self, open_bays: Sequence[int], night: Night, *, later: Sequence[Night]) -> int | None:
+    def __post_init__(self) -> None:
+        self._had.update(self.last_bays.values())
+
+    def find_bay(self, open_bays: OpenBays, night: Night, *, later: Sequence[Night]) -> int | None:
         """Find a free bay for a night: the permit's own, else the one that is free for most of its nights to come."""
-        free = [bay for bay in open_bays if not _overlaps(self.bays.get(bay, ()), night)]
         own = self.last_bays.get(night.permit_id)
-        if not free or own in free:
-            return own if free else None
-        others = set(self.last_bays.values())
-        return max(free, key=lambda bay: (bay not in others, self._num_free(bay, later)))
+        if own in open_bays.all and self._is_free(own, night):
+            return own
+        of_nobody = (bay for bay in open_bays.in_order if not self._had[bay])
+        of_others = (bay for bay in open_bays.in_order if self._had[bay])
+        # A bay that was somebody else's last is likely to be theirs again.
+        for bays in (of_nobody, of_others):
+            best = self._freest((bay for bay in bays if self._is_free(bay, night)), later)
+            if best is not None:
+                return best
+        return None
 
-    def _num_free(self, bay: int, nights: Sequence[Night]) -> int:
-        taken = self.bays.get(bay, ())
-        return sum(not _overlaps(taken, night) for night in nights)
+    def _freest(self, bays: Iterable[int], nights: Sequence[Night]) -> int | None:
+        """Return the bay that is free on most nights, the first of equals; the first that is free on all of them."""
+        best, most = None, -1
+        for bay in bays:
+            num_free = sum(self._is_free(bay, night) for night in nights)
+            if num_free == len(nights):
+                return bay
+            if num_free > most:
+                best, most = bay, num_free
+        return best
+
+    def _is_free(self, bay: int, night: Night) -> bool:
+        return not _overlaps(self.bays.get(bay, ()), night)
 
     def take(self, bay: int, household_id: int, night: Night) -> None:
         """Note that a night has its bay."""
         span = night.begin_min, night.end_min
+        before = self.last_bays.get(night.permit_id)
+        if before is not None:
+            self._had[before] -= 1
+        self._had[bay] += 1
         self.last_bays[night.permit_id] = bay
         self.bays.setdefault(bay, []).append(span)
         self.households.setdefault(household_id, []).append(span)
 
 
-def nights_of(permit: Permit, kinds: DayKinds, zone: ZoneInfo, *, today: int, until_min: int) -> list[Night]:
+class OpenBays:
+    """The bays of a group that are open for a stay, in the order of their numbers."""
+
+    __slots__ = ("all", "in_order")
+
+    def __init__(self, bays: Sequence[int]) -> None:
+        self.in_order = bays
+        self.all = frozenset(bays)
+
+
+@dataclass(slots=True)
+class Nights:
     """
-    List the stays of a permit that begin before a minute in UTC, from those that may still be going on.
+    The nights of permits at one place that begin before a minute in UTC, from those that may still be going on.
 
     A stay that runs through rest days is one: the nights inside it have none of their own, and one that begins inside
-    it and ends later begins where it ends.
+    it and ends later begins where it ends. Equal permits are unrolled once.
     """
-    first = max(day_number(permit.first), today - LONGEST_STAY_DAYS)
-    last = min(day_number(permit.last), until_min // 1440 + 1)
-    if last < first:
-        return []
-    days, begins, ends = unroll_stays(
-        permit.days,
-        permit.arrive_min,
-        permit.leave_min,
-        kinds,
-        first=first,
-        last=last,
-        stay_through=permit.stay_through,
-    )
-    nights: list[Night] = []
-    for day, begin, end in zip(days.tolist(), begins.tolist(), ends.tolist(), strict=True):
-        night = date_of(day)
-        if any(away_first <= night <= away_last for away_first, away_last in permit.absences):
-            continue
-        begin_min, end_min = utc_of(begin, zone)[0], utc_of(end, zone)[0]
-        if nights:
-            begin_min = max(begin_min, nights[-1].end_min)
-        if begin_min < min(end_min, until_min):
-            nights.append(Night(begin_min, end_min, permit.id, night))
-    return nights
+
+    kinds: DayKinds
+    zone: ZoneInfo
+    today: int
+    until_min: int
+    _unrolled: dict[tuple[object, ...], list[tuple[date, int, int]]] = field(default_factory=dict)
+
+    def of(self, permit: Permit) -> list[Night]:
+        """List the nights of a permit."""
+        first = max(day_number(permit.first), self.today - LONGEST_STAY_DAYS)
+        last = min(day_number(permit.last), self.until_min // 1440 + 1)
+        if last < first:
+            return []
+        nights: list[Night] = []
+        for night, begin_min, end_min in self._asked(permit, first, last):
+            if permit.is_away(night):
+                continue
+            begin = max(begin_min, nights[-1].end_min) if nights else begin_min
+            if begin < min(end_min, self.until_min):
+                nights.append(Night(begin, end_min, permit.id, night))
+        if permit.offered:
+            return [night for night in nights if day_number(night.night) > self.today]
+        return nights
+
+    def _asked(self, permit: Permit, first: int, last: int) -> list[tuple[date, int, int]]:
+        """Return (evening, begin, end) of the stays that a permit asks for from one day to another."""
+        key = permit.days, permit.arrive_min, permit.leave_min, permit.stay_through, first, last
+        if key not in self._unrolled:
+            days, begins, ends = unroll_stays(
+                permit.days,
+                permit.arrive_min,
+                permit.leave_min,
+                self.kinds,
+                first=first,
+                last=last,
+                stay_through=permit.stay_through,
+            )
+            self._unrolled[key] = [
+                (date_of(day), utc_of(begin, self.zone)[0], utc_of(end, self.zone)[0])
+                for day, begin, end in zip(days.tolist(), begins.tolist(), ends.tolist(), strict=True)
+            ]
+        return self._unrolled[key]
 
 
 def place_nights(
@@ -147,12 +208,15 @@ def place_nights(
     by_permit: dict[int, list[Night]] = {}
     for night in nights:
         by_permit.setdefault(night.permit_id, []).append(night)
+    open_for: dict[tuple[int, int, int], OpenBays] = {}
     for night in sorted(nights):
         permit = permits[night.permit_id]
         group = permit.bay_group_id
-        numbers = _open_numbers(openings.get(group, ()), night, until_min[group])
-        open_bays = [bays[group][number] for number in numbers]
-        bay = taken.find_bay(open_bays, night, later=by_permit[night.permit_id])
+        when = group, night.begin_min, night.end_min
+        if when not in open_for:
+            numbers = _open_numbers(openings.get(group, ()), night, until_min[group])
+            open_for[when] = OpenBays([bays[group][number] for number in numbers])
+        bay = taken.find_bay(open_for[when], night, later=by_permit[night.permit_id])
         if bay is None or _overlaps(taken.households.get(permit.household_id, ()), night):
             left.append(night)
         else:
@@ -180,4 +244,5 @@ def _has(ticks: Ticks, minute: int) -> bool:
 
 
 def _overlaps(taken: Iterable[tuple[int, int]], night: Night) -> bool:
-    return any(begin < night.end_min and night.begin_min < end for begin, end in taken)
+    begin_min, end_min = night.begin_min, night.end_min
+    return any(begin < end_min and begin_min < end for begin, end in taken)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from api.openings.permit_nights import Occupancy, Permit, PlacedNight
+from api.openings.permit_nights import Night, Occupancy, Permit, PlacedNight
 from api.openings.ticks import utc_minute, utc_moment
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999_999)
@@ -30,15 +30,17 @@ def _set_roles(connection: Connection, roles: str) -> None:
 
 
 def active_permits(connection: Connection, facility_ids: Sequence[int], *, since: date) -> list[Permit]:
-    """List the permits in force at facilities whose term does not end before a date, with the nights given back."""
+    """List the permits, and those offered, at facilities whose term does not end before a date, with the nights given back."""
     query = text(
         "SELECT p.id, p.household_id, p.bay_group_id, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, "
-        "p.arrive_min, p.leave_min, p.stay_through, away.first AS away_first, away.last AS away_last "
+        "p.arrive_min, p.leave_min, p.stay_through, p.days_left_out, p.state, "
+        "away.first AS away_first, away.last AS away_last "
         "FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id CROSS JOIN LATERAL ("
         "SELECT array_agg(lower(a.nights) ORDER BY a.nights) AS first, "
         "array_agg(upper(a.nights) - 1 ORDER BY a.nights) AS last "
         "FROM permit_absences a WHERE a.permit_id = p.id) AS away "
-        "WHERE g.facility_id = ANY(:ids) AND p.state = 'active' AND upper(p.term) > :since ORDER BY p.id"
+        "WHERE g.facility_id = ANY(:ids) AND p.state IN ('offered', 'active') AND upper(p.term) > :since "
+        "ORDER BY p.id"
     )
     rows = connection.execute(query, {"ids": list(facility_ids), "since": since})
     return [_permit(row) for row in rows]
@@ -56,15 +58,17 @@ def _permit(row: Row[Any]) -> Permit:
         leave_min=row.leave_min,
         stay_through=row.stay_through,
         absences=tuple(zip(row.away_first or (), row.away_last or (), strict=True)),
+        days_left_out=frozenset(row.days_left_out),
+        offered=row.state == "offered",
     )
 
 
 def list_facilities_with_permits(connection: Connection, *, since: date) -> list[int]:
-    """List the published facilities at which permits are in force whose term does not end before a date."""
+    """List the published facilities at which permits are in force or offered whose term does not end before a date."""
     query = text(
         "SELECT DISTINCT f.id FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id "
         "JOIN facilities f ON f.id = g.facility_id "
-        "WHERE f.status = 'published' AND p.state = 'active' AND upper(p.term) > :since ORDER BY f.id"
+        "WHERE f.status = 'published' AND p.state IN ('offered', 'active') AND upper(p.term) > :since ORDER BY f.id"
     )
     return list(connection.scalars(query, {"since": since}))
 
@@ -78,51 +82,57 @@ def numbered_bays(connection: Connection, group_ids: Sequence[int]) -> dict[int,
     return found
 
 
-def occupancy(connection: Connection, permits: Sequence[Permit], *, now: datetime) -> Occupancy:
-    """Return what is taken after now of the bays and households of permits."""
-    taken = Occupancy()
+def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequence[Night]) -> Occupancy:
+    """Return what is taken, while nights are to be placed, of the bays and households of their permits."""
+    bays: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    households: dict[int, list[tuple[int, int]]] = defaultdict(list)
     query = text(
         "SELECT s.bay_id, s.household_id, lower(s.during) AS starts_at, upper(s.during) AS ends_at "
         "FROM stays s JOIN bays b ON b.id = s.bay_id "
         "WHERE (b.bay_group_id = ANY(:groups) OR s.household_id = ANY(:households)) "
-        "AND s.state IN ('held', 'confirmed') AND s.during && tstzrange(:now, NULL)"
+        "AND s.state IN ('held', 'confirmed') AND s.during && tstzrange(:since, :until)"
     )
     values = {
         "groups": [permit.bay_group_id for permit in permits],
         "households": [permit.household_id for permit in permits],
-        "now": now,
+        "since": utc_moment(min(night.begin_min for night in nights)),
+        "until": utc_moment(max(night.end_min for night in nights)),
     }
     for row in connection.execute(query, values):
         span = utc_minute(row.starts_at), utc_minute(row.ends_at + _ALMOST_A_MINUTE)
-        taken.bays.setdefault(row.bay_id, []).append(span)
-        taken.households.setdefault(row.household_id, []).append(span)
+        bays[row.bay_id].append(span)
+        households[row.household_id].append(span)
     last = text(
-        "SELECT DISTINCT ON (permit_id) permit_id, bay_id FROM stays "
-        "WHERE permit_id = ANY(:ids) AND state IN ('confirmed', 'given_back') ORDER BY permit_id, night DESC"
+        "SELECT p.id AS permit_id, s.bay_id FROM unnest(CAST(:ids AS bigint[])) AS p (id) CROSS JOIN LATERAL ("
+        "SELECT bay_id FROM stays WHERE permit_id = p.id AND state IN ('confirmed', 'given_back') "
+        "ORDER BY night DESC LIMIT 1) AS s"
     )
     ids = [permit.id for permit in permits]
-    taken.last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids})}
-    return taken
+    last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids})}
+    return Occupancy(dict(bays), dict(households), last_bays)
 
 
-def placed_before(connection: Connection, permits: Sequence[Permit]) -> set[tuple[int, date]]:
-    """Return (permit, night) of the nights that have their stay, or were given back."""
+def placed_before(connection: Connection, permits: Sequence[Permit], *, since: date) -> set[tuple[int, date]]:
+    """Return (permit, night) of the nights from a date on that have their stay, or were given back."""
     query = text(
         "SELECT permit_id, night FROM stays "
-        "WHERE permit_id = ANY(:ids) AND state IN ('held', 'confirmed', 'given_back')"
+        "WHERE permit_id = ANY(:ids) AND state IN ('held', 'confirmed', 'given_back') AND night >= :since"
     )
-    rows = connection.execute(query, {"ids": [permit.id for permit in permits]})
-    return {(row.permit_id, row.night) for row in rows}
+    rows = connection.execute(query, {"ids": [permit.id for permit in permits], "since": since})
+    return {(permit, night) for permit, night in rows}
 
 
-def insert_nights(connection: Connection, placed: Sequence[PlacedNight], permits: dict[int, Permit]) -> int:
-    """Store nights as stays; one whose bay was taken at this moment is left out. Return how many are stored."""
+def insert_nights(
+    connection: Connection, placed: Sequence[PlacedNight], permits: Mapping[int, Permit]
+) -> set[tuple[int, date]]:
+    """Store nights as stays, and return (permit, night) of each; one whose bay was taken at this moment is left out."""
     query = text(
         "INSERT INTO stays (bay_id, household_id, permit_id, night, during, kind, state) "
         "SELECT bay, household, permit, night, tstzrange(starts_at, ends_at), 'permit', 'confirmed' "
         "FROM unnest(CAST(:bays AS bigint[]), CAST(:households AS bigint[]), CAST(:permits AS bigint[]), "
         "CAST(:nights AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) "
-        "AS wanted (bay, household, permit, night, starts_at, ends_at) ON CONFLICT DO NOTHING"
+        "AS wanted (bay, household, permit, night, starts_at, ends_at) ON CONFLICT DO NOTHING "
+        "RETURNING permit_id, night"
     )
     nights = [each.night for each in placed]
     values = {
@@ -133,4 +143,4 @@ def insert_nights(connection: Connection, placed: Sequence[PlacedNight], permits
         "starts": [utc_moment(night.begin_min) for night in nights],
         "ends": [utc_moment(night.end_min) for night in nights],
     }
-    return connection.execute(query, values).rowcount
+    return {(permit, night) for permit, night in connection.execute(query, values)}

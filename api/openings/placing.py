@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from api.calendars.clock import day_number
 from api.calendars.day_kinds import DayKinds
-from api.openings.permit_nights import LONGEST_STAY_DAYS, Night, Permit, nights_of, place_nights
+from api.openings.permit_nights import LONGEST_STAY_DAYS, Night, Nights, Permit, place_nights
 from api.openings.permit_queries import (
     active_permits,
     insert_nights,
@@ -64,10 +64,10 @@ def place_permit_nights(connection: Connection, selling: Sequence[Selling], *, n
         placed, left = 0, _nights_without_stay(connection, permits, selling, now=now)
         for _ in range(_TRIES):
             stored = _place(connection, permits, left, selling, now=now)
-            placed += stored
-            if not stored:
+            placed += len(stored)
+            left = [night for night in left if (night.permit_id, night.night) not in stored]
+            if not left or not stored:
                 break
-            left = _nights_without_stay(connection, permits, selling, now=now)
     return NightsPlaced(placed, tuple(left))
 
 
@@ -77,41 +77,51 @@ def _nights_without_stay(
     """List the nights to come that have no stay and were not given back."""
     if not permits:
         return []
-    there = placed_before(connection, list(permits.values()))
-    at_group = {group: facility for facility in selling for group in facility.group_ids}
+    at_group = {group: nights for facility, nights in _nights_at(selling, now=now) for group in facility.group_ids}
+    now_min = utc_minute(now)
     nights = [
         night
         for permit in permits.values()
-        if (facility := at_group.get(permit.bay_group_id))
-        for night in nights_of(
-            permit,
-            facility.kinds,
-            facility.zone,
-            today=day_number(now.astimezone(facility.zone).date()),
-            until_min=facility.until_min,
-        )
+        if permit.bay_group_id in at_group
+        for night in at_group[permit.bay_group_id].of(permit)
+        if night.begin_min >= now_min
     ]
-    return [n for n in nights if n.begin_min >= utc_minute(now) and (n.permit_id, n.night) not in there]
+    if not nights:
+        return []
+    there = placed_before(connection, list(permits.values()), since=min(night.night for night in nights))
+    return [night for night in nights if (night.permit_id, night.night) not in there]
+
+
+def _nights_at(selling: Sequence[Selling], *, now: datetime) -> list[tuple[Selling, Nights]]:
+    """Return each facility with what unrolls its nights, one for all that go by the same calendar."""
+    alike: dict[tuple[int, int], Nights] = {}
+    for facility in selling:
+        key = id(facility.kinds), facility.until_min
+        if key not in alike:
+            today = day_number(now.astimezone(facility.zone).date())
+            alike[key] = Nights(facility.kinds, facility.zone, today, facility.until_min)
+    return [(facility, alike[id(facility.kinds), facility.until_min]) for facility in selling]
 
 
 def _place(
     connection: Connection,
-    permits: dict[int, Permit],
+    permits: Mapping[int, Permit],
     nights: Sequence[Night],
     selling: Sequence[Selling],
     *,
     now: datetime,
-) -> int:
-    """Choose bays for nights by what is free at this moment, and store them; return how many."""
+) -> set[tuple[int, date]]:
+    """Choose bays for nights by what is free at this moment, and store them; return (permit, night) of each."""
     if not nights:
-        return 0
+        return set()
+    some = {night.permit_id: permits[night.permit_id] for night in nights}
     openings = stored_openings(connection, [facility.facility_id for facility in selling], now=now)
     chosen, _ = place_nights(
         nights,
-        permits,
+        some,
         {group: list(found.values()) for group, found in openings.items()},
-        numbered_bays(connection, [permit.bay_group_id for permit in permits.values()]),
-        occupancy(connection, list(permits.values()), now=now),
+        numbered_bays(connection, sorted({permit.bay_group_id for permit in some.values()})),
+        occupancy(connection, list(some.values()), nights),
         until_min={group: facility.until_min for facility in selling for group in facility.group_ids},
     )
-    return insert_nights(connection, chosen, permits) if chosen else 0
+    return insert_nights(connection, chosen, some) if chosen else set()

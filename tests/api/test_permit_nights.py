@@ -14,7 +14,7 @@ from api.calendars.clock import day_number
 from api.calendars.day_kinds import day_kinds
 from api.jobs.service import finish_due_withdrawals, place_nights_of_permits, roll_horizon
 from api.neighbourhoods.model import Window
-from api.openings.permit_nights import Night, Permit, nights_of
+from api.openings.permit_nights import Night, Nights, Permit
 from api.openings.service import Materialised, materialise
 from api.openings.ticks import utc_minute, utc_moment
 from tests.api.test_openings import EVENING, NIGHT, add_stay, at, garage, store
@@ -42,9 +42,7 @@ def permit(**own: object) -> Permit:
 def nights(holder: Permit, *, until: datetime) -> list[Night]:
     """Nights in UTC from 1 December 2026 on, by weekends alone."""
     kinds = day_kinds("ZZ", first=date(2026, 10, 20), last=date(2027, 1, 31))
-    found = nights_of(
-        holder, kinds, ZoneInfo("Etc/UTC"), today=day_number(date(2026, 12, 1)), until_min=utc_minute(until)
-    )
+    found = Nights(kinds, ZoneInfo("Etc/UTC"), day_number(date(2026, 12, 1)), utc_minute(until)).of(holder)
     return [night for night in found if night.night >= date(2026, 12, 1)]
 
 
@@ -315,3 +313,24 @@ def test_the_worker_takes_a_facility_off_the_list_when_its_closure_for_good_begi
     with kept.begin() as connection:
         connection.execute(text("UPDATE closures SET closed_from = closed_from - interval '3 days'"))
     assert finish_due_withdrawals(kept) == {"facilities": 1}
+
+
+def test_an_offered_permit_has_its_bays_from_tomorrow_on_and_tonight_is_for_bookings(engine: Engine) -> None:
+    with garage_of_three(engine) as (connection, here):
+        holder = add_permit(connection)
+        connection.execute(text("UPDATE permits SET state = 'offered'"))
+        assert sell(connection, here).nights.placed == 13
+        assert nights_in(connection, holder)[0][0] == date(2026, 12, 2)
+        connection.execute(text("UPDATE permits SET state = 'active'"))
+        assert sell(connection, here).nights.placed == 1  # accepted: tonight too, since nobody has booked it
+
+
+def test_a_day_left_out_and_a_permit_that_has_ended_have_no_bay(engine: Engine) -> None:
+    with garage_of_three(engine) as (connection, here):
+        holder = add_permit(connection)
+        connection.execute(text("UPDATE permits SET days_left_out = '{2026-12-03}'"))
+        assert sell(connection, here).nights.placed == 13
+        assert date(2026, 12, 3) not in [night for night, _, _ in nights_in(connection, holder)]
+        gone = add_permit(connection)
+        connection.execute(text("UPDATE permits SET state = 'ended' WHERE id = :id"), {"id": gone})
+        assert sell(connection, here).nights.placed == 0
