@@ -40,6 +40,7 @@ from api.households.routes import router as households_router
 from api.interface.describing import install_description, name_of
 from api.neighbourhoods.routes import router as neighbourhoods_router
 from api.notices.routes import router as notices_router
+from api.offers.routes import router as offers_router
 from api.pages.assets import STATIC, page_assets
 from api.pages.routes import ViewCache
 from api.pages.routes import router as pages_router
@@ -56,6 +57,7 @@ from api.telemetry import router as metrics_router
 from api.tiles.recent import RecentTiles
 from api.tiles.routes import router as tiles_router
 from api.vehicles.routes import router as vehicles_router
+from api.waitlist.routes import router as waitlist_router
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _MOST_BODY_BYTES = 256 * 1024
@@ -82,6 +84,8 @@ _ROUTERS = (
     capacity_router,
     tiles_router,
     permits_router,
+    offers_router,
+    waitlist_router,
     notices_router,
     rounds_router,
     applications_router,

@@ -60,7 +60,9 @@ from api.grants.service import AccountNotFound, MandateTooLong, TooManyOwners
 from api.households.queries import HomeNotFound, HouseholdNotFound
 from api.neighbourhoods.loading import NeighbourhoodNotFound
 from api.notices.queries import NoticeNotFound
-from api.permits.service import AbsenceImpossible, PermitNotFound
+from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, OfferNotFound
+from api.permits.ledger import LedgerFull, LedgerShort
+from api.permits.service import AbsenceImpossible, AbsenceNotFound, PermitEnded, PermitNotFound
 from api.plans.queries import PlanNotFound
 from api.rounds.errors import (
     ApplicationExists,
@@ -76,6 +78,7 @@ from api.runs.queries import RunNotFound
 from api.runs.service import RunEnded
 from api.vehicles.plates import PlateUnknown
 from api.vehicles.service import DisputeNotFound, OtherVehicle, VehicleNotFound
+from api.waitlist.errors import EntryNotFound, EntryNotWaiting
 
 PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NeighbourhoodNotFound: (404, "Neighbourhood not found", "There is no neighbourhood at this address."),
@@ -117,6 +120,16 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NotAllowed: (403, "Not allowed", "The account may not do this."),
     TooManyAttempts: (429, "Too many attempts", "Wait a while, then try again; Retry-After says how many seconds."),
     PermitNotFound: (404, "Permit not found", "The household has no such permit."),
+    PermitEnded: (409, "Permit ended", "The permit has ended."),
+    AbsenceNotFound: (404, "Absence not found", "No nights that begin on this one were given back."),
+    OfferNotFound: (404, "Offer not found", "The household has no such offer."),
+    OfferDecided: (409, "Offer decided", "The offer was answered before, or taken back."),
+    OfferExpired: (409, "Offer expired", "The time to answer the offer is over."),
+    OfferImpossible: (409, "Offer not possible", "A household has a permit or an offer for a part of the term."),
+    LedgerFull: (409, "Nights full", "There are not as many free bays on some night of the term."),
+    LedgerShort: (409, "Nights promised", "More bays are promised on some nights than there would be."),
+    EntryNotFound: (404, "Entry not found", "The household has no such entry on the waitlist."),
+    EntryNotWaiting: (409, "Not waiting", "The household waits no more."),
     AbsenceImpossible: (422, "Nights not understood", "Nights must lie ahead, within the term, and not be back yet."),
     UnusableName: (
         422,

@@ -97,6 +97,7 @@ waitlist_passes = Table(
     metadata,
     owner("offer_id", "offers", primary_key=True),
     owner("entry_id", "waitlist_entries", primary_key=True, index=True),
+    owner("bay_group_id", "bay_groups"),
     Column("night", Date),
     _moment("passed_at", nullable=False),
 )

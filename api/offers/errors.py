@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from api.errors import ApiError
+from api.errors import ApiError, TellsWhy
 
 
 class OfferNotFound(ApiError):
     """No offer of this id, or none to this household."""
 
 
-class OfferDecided(ApiError):
+class OfferDecided(TellsWhy):
     """The offer was answered before, or taken back; the message says what happened."""
 
 
-class OfferExpired(ApiError):
+class OfferExpired(TellsWhy):
     """The time to answer the offer is over."""
 
 

@@ -29,8 +29,10 @@ def _set_roles(connection: Connection, roles: str) -> None:
     connection.execute(text("SELECT set_config('baytide.roles', :roles, true)"), {"roles": roles})
 
 
-def active_permits(connection: Connection, facility_ids: Sequence[int], *, since: date) -> list[Permit]:
-    """List the permits, and those offered, at facilities whose term does not end before a date, with the nights given back."""
+def active_permits(
+    connection: Connection, facility_ids: Sequence[int], *, ids: Sequence[int] | None = None, since: date
+) -> list[Permit]:
+    """List the permits and offers at facilities whose term does not end before a date, with the nights given back."""
     query = text(
         "SELECT p.id, p.household_id, p.bay_group_id, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, "
         "p.arrive_min, p.leave_min, p.stay_through, p.days_left_out, p.state, "
@@ -40,10 +42,10 @@ def active_permits(connection: Connection, facility_ids: Sequence[int], *, since
         "array_agg(upper(a.nights) - 1 ORDER BY a.nights) AS last "
         "FROM permit_absences a WHERE a.permit_id = p.id) AS away "
         "WHERE g.facility_id = ANY(:ids) AND p.state IN ('offered', 'active') AND upper(p.term) > :since "
-        "ORDER BY p.id"
+        "AND (CAST(:permits AS bigint[]) IS NULL OR p.id = ANY(:permits)) ORDER BY p.id"
     )
-    rows = connection.execute(query, {"ids": list(facility_ids), "since": since})
-    return [_permit(row) for row in rows]
+    values = {"ids": list(facility_ids), "since": since, "permits": None if ids is None else list(ids)}
+    return [_permit(row) for row in connection.execute(query, values)]
 
 
 def _permit(row: Row[Any]) -> Permit:

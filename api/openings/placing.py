@@ -46,7 +46,9 @@ class NightsPlaced:
     without_bay: tuple[Night, ...]
 
 
-def place_permit_nights(connection: Connection, selling: Sequence[Selling], *, now: datetime) -> NightsPlaced:
+def place_permit_nights(
+    connection: Connection, selling: Sequence[Selling], *, permit_ids: Sequence[int] | None = None, now: datetime
+) -> NightsPlaced:
     """
     Give every night of every permit its bay, as far as facilities are sold; those that have one keep it.
 
@@ -56,10 +58,12 @@ def place_permit_nights(connection: Connection, selling: Sequence[Selling], *, n
     ----------
     selling
         Facilities whose openings are written; the caller holds their locks.
+    permit_ids
+        Of these permits only.
     """
     with rights_of_worker(connection):
         since = now.date() - timedelta(days=LONGEST_STAY_DAYS)
-        found = active_permits(connection, [s.facility_id for s in selling], since=since)
+        found = active_permits(connection, [s.facility_id for s in selling], ids=permit_ids, since=since)
         permits = {permit.id: permit for permit in found}
         placed, left = 0, _nights_without_stay(connection, permits, selling, now=now)
         for _ in range(_TRIES):

@@ -79,6 +79,12 @@ def lock_shared(connection: Connection, ids: Iterable[int]) -> None:
     _lock(connection, "pg_advisory_xact_lock_shared", ids)
 
 
+def try_lock_shared(connection: Connection, ids: Iterable[int]) -> list[int]:
+    """Do so for those of some facilities that nobody is changing at this moment, and return them."""
+    query = text("SELECT id FROM unnest(CAST(:ids AS bigint[])) AS id WHERE pg_try_advisory_xact_lock_shared(id)")
+    return list(connection.scalars(query, {"ids": list(ids)}))
+
+
 def lock_exclusively(connection: Connection, ids: Iterable[int]) -> None:
     """Keep bookings and changes of these facilities waiting until this transaction ends; wait for those under way."""
     _lock(connection, "pg_advisory_xact_lock", ids)

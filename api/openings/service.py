@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from api.calendars.clock import day_number
 from api.calendars.day_kinds import DayKinds, day_kinds
 from api.facilities.queries import calendar_overrides
-from api.neighbourhoods.loading import load_facilities
+from api.neighbourhoods.loading import PUBLISHED, load_facilities
 from api.neighbourhoods.model import Facility
 from api.openings.continuing import continued, keeps_all
 from api.openings.permit_nights import LONGEST_STAY_DAYS
@@ -31,6 +31,7 @@ from api.openings.queries import (
     move_materialised_until,
     reserved_from,
     stored_openings,
+    try_lock_shared,
 )
 from api.openings.ticks import utc_minute, utc_of
 from api.openings.unrolling import LOOK_AHEAD_DAYS, Opening, sold_until, unroll_openings
@@ -122,6 +123,34 @@ def materialise(
         stays_outside=_stays_outside(connection, shrunk, now=now),
         nights=nights,
     )
+
+
+def place_nights_at(
+    connection: Connection, facility_ids: Sequence[int], *, permit_ids: Sequence[int] | None = None, now: datetime
+) -> NightsPlaced:
+    """
+    Give nights of permits at facilities their bays, as far as is sold already; of some permits, or of all.
+
+    Facilities that somebody is changing at this moment are left to the job that places what is left over.
+    """
+    free = try_lock_shared(connection, facility_ids)
+    rows = [row for row in facility_rows(connection, ids=free) if row.materialised_until and row.status == PUBLISHED]
+    groups: dict[int, list[int]] = {}
+    for (facility_id, _), group_id in group_ids(connection, [row.id for row in rows]).items():
+        groups.setdefault(facility_id, []).append(group_id)
+    calendars: dict[int, DayKinds] = {}
+    selling = []
+    for row in rows:
+        zone = ZoneInfo(row.timezone)
+        if row.neighbourhood_id not in calendars:
+            today = now.astimezone(zone).date()
+            calendars[row.neighbourhood_id] = calendar_around(
+                connection, row.neighbourhood_id, country=row.country, today=today
+            )
+        until_min = utc_minute(row.materialised_until)
+        kinds = calendars[row.neighbourhood_id]
+        selling.append(Selling(row.id, tuple(groups.get(row.id, ())), zone, kinds, until_min))
+    return place_permit_nights(connection, selling, permit_ids=permit_ids, now=now)
 
 
 def _stays_outside(connection: Connection, facility_ids: Sequence[int], *, now: datetime) -> tuple[StayOutside, ...]:

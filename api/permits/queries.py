@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -11,17 +11,20 @@ from sqlalchemy.exc import IntegrityError
 
 
 def list_permits(connection: Connection, household_id: int) -> Sequence[Row[Any]]:
-    """Return the permits of a household, the newest first, with the nights it is away."""
+    """Return the permits of a household that are or were in force, the newest first, with the nights it is away."""
     query = """
         SELECT p.id, p.state, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, p.arrive_min, p.leave_min,
-               p.vehicle_id, f.id AS facility_id, f.name, g.code AS bay_group, n.timezone,
+               p.stay_through, p.vehicle_id, p.days_left_out, p.walk_m, p.monthly_price_cents, p.ended_at, p.end_reason,
+               f.id AS facility_id, f.name, g.code AS bay_group, n.timezone,
                COALESCE((SELECT json_agg(json_build_array(lower(a.nights), upper(a.nights) - 1) ORDER BY a.nights)
                          FROM permit_absences a WHERE a.permit_id = p.id), '[]') AS absences
         FROM permits p
         JOIN bay_groups g ON g.id = p.bay_group_id
         JOIN facilities f ON f.id = g.facility_id
         JOIN neighbourhoods n ON n.id = f.neighbourhood_id
-        WHERE p.household_id = :household ORDER BY p.id DESC
+        WHERE p.household_id = :household AND p.state <> 'offered' AND p.end_reason IS DISTINCT FROM 'declined'
+          AND p.end_reason IS DISTINCT FROM 'lapsed'
+        ORDER BY p.id DESC
     """
     return connection.execute(text(query), {"household": household_id}).all()
 
@@ -38,15 +41,20 @@ def list_ended(connection: Connection, permit_ids: Sequence[int]) -> Sequence[Ro
     return connection.execute(text(query), {"ids": list(permit_ids)}).all()
 
 
-def list_stays(connection: Connection, permit_id: int) -> Sequence[Row[Any]]:
-    """Return the nights of a permit that have their bay already, in order."""
+def list_stays(connection: Connection, permit_id: int, *, now: datetime) -> Sequence[Row[Any]]:
+    """Return the nights of a permit that have their bay already and are not over, in order."""
     query = """
         SELECT s.night, s.state, b.number, lower(s.during) AS starts_at, upper(s.during) AS ends_at
         FROM stays s JOIN bays b ON b.id = s.bay_id
-        WHERE s.permit_id = :permit AND s.state IN ('confirmed', 'given_back') AND upper(s.during) > clock_timestamp()
+        WHERE s.permit_id = :permit AND s.state IN ('confirmed', 'given_back') AND upper(s.during) > :now
         ORDER BY s.night
     """
-    return connection.execute(text(query), {"permit": permit_id}).all()
+    return connection.execute(text(query), {"permit": permit_id, "now": now}).all()
+
+
+def lock_permit(connection: Connection, permit_id: int) -> None:
+    """Let one request at a time change a permit's nights."""
+    connection.execute(text("SELECT FROM permits WHERE id = :permit FOR NO KEY UPDATE"), {"permit": permit_id})
 
 
 def add_absence(connection: Connection, permit_id: int, *, first: date, last: date) -> bool:
@@ -60,19 +68,29 @@ def add_absence(connection: Connection, permit_id: int, *, first: date, last: da
     return True
 
 
-def give_back(connection: Connection, permit_id: int, *, first: date, last: date) -> int:
+def give_back(connection: Connection, permit_id: int, *, first: date, last: date, now: datetime) -> int:
     """Free the bays of nights that have not begun; return how many."""
     query = """
-        UPDATE stays SET state = 'given_back', ended_at = clock_timestamp()
-        WHERE permit_id = :permit AND state = 'confirmed' AND night BETWEEN :first AND :last
-          AND lower(during) > clock_timestamp()
+        UPDATE stays SET state = 'given_back', ended_at = :now
+        WHERE permit_id = :permit AND state = 'confirmed' AND night BETWEEN :first AND :last AND lower(during) > :now
     """
-    return connection.execute(text(query), {"permit": permit_id, "first": first, "last": last}).rowcount
+    values = {"permit": permit_id, "first": first, "last": last, "now": now}
+    return connection.execute(text(query), values).rowcount
 
 
-def local_today(connection: Connection, timezone: str) -> date:
-    """Return the day it is at a place, by the database's clock."""
-    today: date = connection.execute(
-        text("SELECT (clock_timestamp() AT TIME ZONE :zone)::date"), {"zone": timezone}
-    ).scalar_one()
-    return today
+def remove_absence(connection: Connection, permit_id: int, *, first: date) -> date | None:
+    """Forget an absence that begins on a night; return its last night, or None where there is no such absence."""
+    query = """
+        DELETE FROM permit_absences WHERE permit_id = :permit AND lower(nights) = :first RETURNING upper(nights) - 1
+    """
+    last: date | None = connection.scalar(text(query), {"permit": permit_id, "first": first})
+    return last
+
+
+def forget_given_back(connection: Connection, permit_id: int, *, first: date, last: date, now: datetime) -> None:
+    """Let nights that were given back and have not begun be placed anew."""
+    query = """
+        UPDATE stays SET state = 'cancelled'
+        WHERE permit_id = :permit AND state = 'given_back' AND night BETWEEN :first AND :last AND lower(during) > :now
+    """
+    connection.execute(text(query), {"permit": permit_id, "first": first, "last": last, "now": now})

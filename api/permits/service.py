@@ -1,24 +1,35 @@
-"""Giving nights back: the household keeps its right, and others get the bay meanwhile."""
+"""Permits in force: nights given back and taken back, given up, or over with their term."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from api.errors import ApiError
+from api.errors import ApiError, TellsWhy
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
+from api.openings.service import place_nights_at
 from api.permits import ending_queries, queries
 from api.permits.ending import end_permits
 
+_A_DAY = timedelta(days=1)
 _AT_ONCE = 500
 """Permits that end in one transaction."""
 
 
 class PermitNotFound(ApiError):
     """No permit of this id, or none of this household."""
+
+
+class AbsenceNotFound(ApiError):
+    """No nights that begin on this one were given back."""
+
+
+class PermitEnded(TellsWhy):
+    """The permit has ended for another reason."""
 
 
 class AbsenceImpossible(ApiError):
@@ -64,13 +75,29 @@ def _ended(permit: Row[Any], reason: str) -> NewNotice:
     return NewNotice(household_id=permit.household_id, kind="permit_ended", facts=facts)
 
 
+def give_up(connection: Connection, permit_id: int, *, household_id: int, now: datetime) -> Row[Any]:
+    """
+    End a household's permit at its own wish, from tomorrow's night on; asked again, the answer is the same.
+
+    Raises
+    ------
+    PermitNotFound, PermitEnded
+        The household has no such permit; it ended for another reason.
+    """
+    permit = get_permit(connection, permit_id, household_id=household_id)
+    if permit.state == "ended" and permit.end_reason != "given_up":
+        raise PermitEnded(f"the permit ended at {permit.ended_at.isoformat()}")
+    end_permit(connection, permit_id, reason="given_up", now=now)
+    return get_permit(connection, permit_id, household_id=household_id)
+
+
 def give_back_nights(
-    connection: Connection, permit_id: int, *, household_id: int, first: date, last: date
+    connection: Connection, permit_id: int, *, household_id: int, first: date, last: date, now: datetime
 ) -> tuple[Row[Any], int]:
     """
-    Give the nights from one to another back, both included.
+    Give the nights from one to another back, both included; the permit stays.
 
-    Nights within the horizon are free at once; later ones are never given a bay.
+    Nights within the horizon are free for bookings at once; later ones are never given a bay.
 
     Returns
     -------
@@ -85,10 +112,55 @@ def give_back_nights(
         When the nights are over, outside the term, in the wrong order, or given back already.
     """
     permit = get_permit(connection, permit_id, household_id=household_id)
-    today = queries.local_today(connection, permit.timezone)
+    today = now.astimezone(ZoneInfo(permit.timezone)).date()
     if permit.state != "active" or not max(today, permit.first) <= first <= last <= permit.last:
         raise AbsenceImpossible("the nights must lie ahead, within the term, in order")
     if not queries.add_absence(connection, permit_id, first=first, last=last):
         raise AbsenceImpossible("some of these nights are given back already")
-    freed = queries.give_back(connection, permit_id, first=first, last=last)
+    freed = queries.give_back(connection, permit_id, first=first, last=last, now=now)
+    facts = {
+        "permit": permit_id,
+        "facility": permit.facility_id,
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "freed": freed,
+        "next_date": (last + _A_DAY).isoformat(),
+    }
+    tell(connection, [NewNotice(household_id=household_id, kind="nights_given_back", facts=facts)], now=now)
     return get_permit(connection, permit_id, household_id=household_id), freed
+
+
+def take_back_nights(
+    connection: Connection, permit_id: int, *, household_id: int, first: date, now: datetime
+) -> tuple[Row[Any], list[date]]:
+    """
+    Take back the nights of an absence that begins on a night, as far as nobody has booked all bays meanwhile.
+
+    Nights within the horizon get a bay at once, the same as before wherever it is still free; those that find none,
+    and those that are over, stay given back.
+
+    Returns
+    -------
+    tuple
+        The permit, and the nights to come for which there is no bay any more.
+
+    Raises
+    ------
+    PermitNotFound, AbsenceNotFound
+        The household has no such permit, or gave no nights back that begin then.
+    """
+    permit = get_permit(connection, permit_id, household_id=household_id)
+    with rights_of_worker(connection):
+        queries.lock_permit(connection, permit_id)
+        last = queries.remove_absence(connection, permit_id, first=first) if permit.state == "active" else None
+        if last is None:
+            raise AbsenceNotFound("no absence begins on this night")
+        today = now.astimezone(ZoneInfo(permit.timezone)).date()
+        if first < today:  # what is over stays as it was
+            queries.add_absence(connection, permit_id, first=first, last=min(last, today - _A_DAY))
+        queries.forget_given_back(connection, permit_id, first=max(first, today), last=last, now=now)
+        placed = place_nights_at(connection, [permit.facility_id], permit_ids=[permit_id], now=now)
+        gone = sorted(night.night for night in placed.without_bay if max(first, today) <= night.night <= last)
+        for night in gone:
+            queries.add_absence(connection, permit_id, first=night, last=night)
+    return get_permit(connection, permit_id, household_id=household_id), gone

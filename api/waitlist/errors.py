@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from api.errors import ApiError
+from api.errors import ApiError, TellsWhy
 
 
 class EntryNotFound(ApiError):
     """No entry of this id, or none of this household."""
 
 
-class EntryNotWaiting(ApiError):
+class EntryNotWaiting(TellsWhy):
     """The entry waits no more: it was reached, served, or left before."""

@@ -17,6 +17,7 @@ from api.neighbourhoods.loading import PUBLISHED, load_facilities
 from api.offers.making import WantedOffer, make_offers
 from api.openings.permit_nights import LONGEST_STAY_DAYS
 from api.openings.permit_queries import rights_of_worker
+from api.openings.service import place_nights_at
 from api.openings.unrolling import LOOK_BACK_DAYS
 from api.permits.ledger import calendar_of, lock_ledger
 from api.permits.ledger_queries import free_nights
@@ -42,11 +43,16 @@ def follow(connection: Connection, bay_group_ids: Sequence[int], *, now: datetim
         Ids of the offers made.
     """
     made: list[int] = []
+    places: set[int] = set()
     with rights_of_worker(connection):
         lock_ledger(connection, bay_group_ids)
         for group in queries.describe_groups(connection, sorted(set(bay_group_ids))):
-            if group.status == PUBLISHED:
-                made += _follow_in(connection, group, now=now)
+            offers = _follow_in(connection, group, now=now) if group.status == PUBLISHED else []
+            made += offers
+            places |= {group.facility_id} if offers else set()
+        if made:  # their nights have bays before anybody can book them
+            permits = queries.permits_of(connection, made)
+            place_nights_at(connection, sorted(places), permit_ids=permits, now=now)
     return made
 
 
@@ -67,7 +73,7 @@ def _follow_in(connection: Connection, group: Row[Any], *, now: datetime) -> lis
             passed[entry.id] = wanted
         elif queries.reach(connection, entry.id, bay_group_id=group.id, now=now):
             (offer,) = make_offers(connection, [wanted], source="waitlist", now=now)
-            queries.note_passes(connection, offer, passed, now=now)
+            queries.note_passes(connection, offer, passed, bay_group_id=group.id, now=now)
             queue.take(entry)
             made.append(offer)
     return made

@@ -56,8 +56,8 @@ _NOTE_OFFERED = text(
     "SELECT round_id FROM waitlist_entries WHERE id = :entry) ORDER BY id LIMIT 1)"
 )
 _PASS = text(
-    "INSERT INTO waitlist_passes (offer_id, entry_id, night, passed_at) "
-    "SELECT :offer, w.entry, w.night, :now "
+    "INSERT INTO waitlist_passes (offer_id, entry_id, bay_group_id, night, passed_at) "
+    "SELECT :offer, w.entry, :group, w.night, :now "
     "FROM unnest(CAST(:entries AS bigint[]), CAST(:nights AS date[])) AS w (entry, night)"
 )
 _LEAVE = text(
@@ -94,10 +94,11 @@ _POSITIONS = text(
     """
 )
 _PASSES = text(
-    "SELECT w.passed_at, w.night, p.bay_group_id FROM waitlist_passes w JOIN offers o ON o.id = w.offer_id "
-    "JOIN permits p ON p.id = o.permit_id WHERE w.entry_id = :entry "
+    "SELECT w.passed_at, w.night, g.facility_id FROM waitlist_passes w JOIN bay_groups g ON g.id = w.bay_group_id "
+    "WHERE w.entry_id = :entry "
     "ORDER BY w.passed_at DESC, w.offer_id DESC LIMIT :most"
 )
+_PERMITS = text("SELECT permit_id FROM offers WHERE id = ANY(:ids)")
 _LENGTHS = text(
     """
     SELECT f.id AS facility_id, f.name, g.id AS bay_group_id, g.code AS bay_group, r.id AS round_id,
@@ -154,10 +155,13 @@ def reach(connection: Connection, entry_id: int, *, bay_group_id: int, now: date
     return True
 
 
-def note_passes(connection: Connection, offer_id: int, passed: Mapping[int, date | None], *, now: datetime) -> None:
+def note_passes(
+    connection: Connection, offer_id: int, passed: Mapping[int, date | None], *, bay_group_id: int, now: datetime
+) -> None:
     """Record whom an offer passed over, and on which night there was no bay for them (None: hours)."""
     if passed:
         values = {"entries": list(passed), "nights": list(passed.values()), "offer": offer_id, "now": now}
+        values["group"] = bay_group_id
         connection.execute(_PASS, values)
 
 
@@ -179,6 +183,11 @@ def list_positions(connection: Connection, entry_id: int) -> list[Row[Any]]:
 def list_passes(connection: Connection, entry_id: int, *, most: int) -> list[Row[Any]]:
     """List the times an entry was passed over, the newest first."""
     return list(connection.execute(_PASSES, {"entry": entry_id, "most": most}))
+
+
+def permits_of(connection: Connection, offer_ids: Sequence[int]) -> list[int]:
+    """Return the permits of offers."""
+    return list(connection.scalars(_PERMITS, {"ids": list(offer_ids)}))
 
 
 def list_lengths(connection: Connection, neighbourhood_id: int) -> list[Row[Any]]:

@@ -140,6 +140,15 @@ RULES: dict[str, Rule] = {
     "POST /v1/permits/{permit}/absences": Rule(
         frozenset({RESIDENT}), body={"first": "2030-01-01", "last": "2030-01-02"}
     ),
+    "DELETE /v1/permits/{permit}/absences/{night}": HOUSEHOLD,
+    "POST /v1/permits/{permit}/end": HOUSEHOLD,
+    "GET /v1/offers": HOUSEHOLD,
+    "GET /v1/offers/{offer}": HOUSEHOLD,
+    "POST /v1/offers/{offer}/accept": HOUSEHOLD,
+    "POST /v1/offers/{offer}/decline": HOUSEHOLD,
+    "GET /v1/waitlist": HOUSEHOLD,
+    "DELETE /v1/waitlist/{entry}": HOUSEHOLD,
+    "GET /v1/neighbourhoods/{neighbourhood}/waitlist": PLANNING,
     "GET /v1/notices": HOUSEHOLD,
     "POST /v1/notices/{notice}/read": HOUSEHOLD,
     # The committee.
@@ -299,18 +308,29 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
            SELECT :round, h.id, :vehicle, 'p', h.home_id, 'daily', 1140, 1860, now(), now()
            FROM households h WHERE h.id = :household RETURNING id"""
     )
+    values["permit"] = one(
+        """INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min)
+           VALUES (:household, :vehicle, :group, '[2026-01-01,2031-01-01)', 'daily', 1140, 1860) RETURNING id"""
+    )
     return {
         "neighbourhood": SLUG,
+        "offer": one(
+            """INSERT INTO offers (permit_id, household_id, source, made_at)
+               VALUES (:permit, :household, 'plan', now()) RETURNING id"""
+        ),
+        "entry": one(
+            """INSERT INTO waitlist_entries (round_id, application_id, household_id, tier, rounds_waited, draw,
+                   joined_at)
+               VALUES (:round, :application, :household, 3, 0, 'd', now()) RETURNING id"""
+        ),
+        "night": "2030-01-01",
         "round": values["round"],
         "application": values["application"],
         "kind": "other",
         "facility": estates.garage,
         "plan": 1,
         "booking": values["stay"],
-        "permit": one(
-            """INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min)
-               VALUES (:household, :vehicle, :group, '[2026-01-01,2031-01-01)', 'daily', 1140, 1860) RETURNING id"""
-        ),
+        "permit": values["permit"],
         "import": one(
             """INSERT INTO facility_imports (neighbourhood_id, asked_by, publish, file, reading)
                SELECT neighbourhood_id, :account, false, '', '{}' FROM facilities WHERE id = :facility RETURNING id"""

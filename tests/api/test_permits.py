@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from api.bookings.service import Refused, Wish
-from api.permits import queries
 from api.permits.service import AbsenceImpossible, PermitNotFound, give_back_nights
 from tests.api.booking_town import HOUR, Household, Town, book, make_household, make_town
 
@@ -34,8 +34,8 @@ def holder(connection: Connection, town: Town) -> Household:
 
 
 @pytest.fixture
-def today(connection: Connection) -> date:
-    return queries.local_today(connection, "Asia/Shanghai")
+def today() -> date:
+    return datetime.now(ZoneInfo("Asia/Shanghai")).date()
 
 
 @pytest.fixture
@@ -89,7 +89,9 @@ def test_a_permits_night_cannot_be_booked_by_others(connection: Connection, town
 def test_a_night_given_back_is_free_for_others_and_the_next_is_not(
     connection: Connection, town: Town, holder: Household, permit: int, today: date
 ) -> None:
-    row, freed = give_back_nights(connection, permit, household_id=holder.id, first=today + DAY, last=today + DAY)
+    row, freed = give_back_nights(
+        connection, permit, household_id=holder.id, first=today + DAY, last=today + DAY, now=datetime.now(UTC)
+    )
     assert (row.state, freed) == ("active", 1)
     assert rival_gets(connection, town, night=1)
     assert not rival_gets(connection, town, night=2)
@@ -99,7 +101,7 @@ def test_nights_beyond_the_horizon_are_kept_as_given_back(
     connection: Connection, holder: Household, permit: int, today: date
 ) -> None:
     row, freed = give_back_nights(
-        connection, permit, household_id=holder.id, first=today + 17 * DAY, last=today + 20 * DAY
+        connection, permit, household_id=holder.id, first=today + 17 * DAY, last=today + 20 * DAY, now=datetime.now(UTC)
     )
     assert freed == 0
     assert row.absences == [[(today + 17 * DAY).isoformat(), (today + 20 * DAY).isoformat()]]
@@ -110,19 +112,37 @@ def test_nights_that_are_over_or_outside_the_term_cannot_be_given_back(
     connection: Connection, holder: Household, permit: int, today: date, first: int, last: int
 ) -> None:
     with pytest.raises(AbsenceImpossible):
-        give_back_nights(connection, permit, household_id=holder.id, first=today + first * DAY, last=today + last * DAY)
+        give_back_nights(
+            connection,
+            permit,
+            household_id=holder.id,
+            first=today + first * DAY,
+            last=today + last * DAY,
+            now=datetime.now(UTC),
+        )
 
 
 def test_a_night_is_given_back_once(connection: Connection, holder: Household, permit: int, today: date) -> None:
-    give_back_nights(connection, permit, household_id=holder.id, first=today + DAY, last=today + 2 * DAY)
+    give_back_nights(
+        connection, permit, household_id=holder.id, first=today + DAY, last=today + 2 * DAY, now=datetime.now(UTC)
+    )
     with pytest.raises(AbsenceImpossible):
-        give_back_nights(connection, permit, household_id=holder.id, first=today + 2 * DAY, last=today + 3 * DAY)
+        give_back_nights(
+            connection,
+            permit,
+            household_id=holder.id,
+            first=today + 2 * DAY,
+            last=today + 3 * DAY,
+            now=datetime.now(UTC),
+        )
 
 
 def test_nobody_gives_back_anothers_nights(connection: Connection, town: Town, permit: int, today: date) -> None:
     stranger = make_household(connection, town)
     with pytest.raises(PermitNotFound):
-        give_back_nights(connection, permit, household_id=stranger.id, first=today + DAY, last=today + DAY)
+        give_back_nights(
+            connection, permit, household_id=stranger.id, first=today + DAY, last=today + DAY, now=datetime.now(UTC)
+        )
 
 
 def test_the_database_refuses_a_second_permit_and_more_nights_than_the_ledger_has(

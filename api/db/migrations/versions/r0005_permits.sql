@@ -102,11 +102,13 @@ CREATE INDEX waitlist_releases_bay_group_id_idx ON waitlist_releases (bay_group_
 CREATE TABLE waitlist_passes (
     offer_id BIGINT NOT NULL,
     entry_id BIGINT NOT NULL,
+    bay_group_id BIGINT NOT NULL,
     night DATE,
     passed_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT waitlist_passes_pkey PRIMARY KEY (offer_id, entry_id),
     CONSTRAINT waitlist_passes_offer_id_fkey FOREIGN KEY(offer_id) REFERENCES offers (id) ON DELETE CASCADE,
-    CONSTRAINT waitlist_passes_entry_id_fkey FOREIGN KEY(entry_id) REFERENCES waitlist_entries (id) ON DELETE CASCADE
+    CONSTRAINT waitlist_passes_entry_id_fkey FOREIGN KEY(entry_id) REFERENCES waitlist_entries (id) ON DELETE CASCADE,
+    CONSTRAINT waitlist_passes_bay_group_id_fkey FOREIGN KEY(bay_group_id) REFERENCES bay_groups (id) ON DELETE CASCADE
 );
 CREATE INDEX waitlist_passes_entry_id_idx ON waitlist_passes (entry_id);
 
