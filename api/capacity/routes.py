@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -15,7 +16,7 @@ router = APIRouter(prefix="/v1", tags=["supply"])
 MOST_BYTES = 16 * 1024 * 1024
 _BODY: dict[str, Any] = {
     "requestBody": {
-        "required": True,
+        "required": False,
         "description": "CSV in UTF-8 or GBK with a column of entries and one of exits, named in English or Chinese",
         "content": {"text/csv": {"schema": {"type": "string"}}},
     }
@@ -42,8 +43,19 @@ def post_capacity_advice(
     confidence: Annotated[float, Query(ge=0.5, lt=1, description="Share of coming days on which they are free")] = 0.95,
     window: Annotated[str, Query(max_length=20, description="Hours to share; 32:00 is 08:00")] = "18:00-32:00",
 ) -> CapacityAdviceOut:
-    """Say by weekday and hour, and for whole nights, how many bays past records show to be free; nothing is kept."""
+    """
+    Say by weekday and hour, and for whole nights, how many bays past records show to be free; nothing sent is kept.
+
+    Without a body, from what the facility's own gate saw: cars that had no stay.
+    """
     advice = advise_facility(
-        transaction, facility, content, principal=principal, bays=bays, confidence=confidence, window=window
+        transaction,
+        facility,
+        content,
+        principal=principal,
+        bays=bays,
+        confidence=confidence,
+        window=window,
+        now=datetime.now(UTC),
     )
     return CapacityAdviceOut.model_validate(advice_json(advice))

@@ -53,7 +53,7 @@ def back_test(past: Past, *, bays: int, confidence: float, half_life_weeks: floa
 
     said = _walk(past, ours)
     naive = _walk(past, _rule_of_thumb)
-    both: NDArray[np.bool_] = np.isfinite(np.hstack((said, naive))).all(axis=1)
+    both: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(np.hstack((said, naive))), axis=1)
     if not both.any():
         return None
     days = past.chosen(both)

@@ -25,6 +25,7 @@ from api.jobs.service import (
     roll_horizon,
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.overstays.jobs import size_buffers
 from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
@@ -42,6 +43,7 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "refresh_allow_lists": refresh_allow_lists,
     "end_forgotten_gate_sessions": end_forgotten,
     "forget_movements": forget_movements,
+    "size_buffers": size_buffers,
     "forget_old_rows": forget,
 }
 _WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {}
@@ -58,6 +60,7 @@ CLOCK = {
     "refresh_allow_lists": "* * * * *",
     "end_forgotten_gate_sessions": "12 * * * *",
     "forget_movements": "37 * * * *",
+    "size_buffers": "27 * * * *",  # each facility once a day of its own
     "forget_old_rows": "32 * * * *",
     "forget_finished_jobs": "42 * * * *",
 }

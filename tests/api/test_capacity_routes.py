@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.api.gate_records import csv_of, real_record, steady_weeks
 from tests.api.supply import Lane, ok, open_lane, problem, publish
@@ -30,6 +30,22 @@ def test_an_owner_learns_how_many_bays_of_its_own_are_safe(town: Lane) -> None:
     assert (found["bays"], found["daily"], found["calendar"]) == (3, 2, "CN")
     assert found["hours"][0]["safe"] == [3] * 10 + [2] * 13 + [3]
     assert found["back_test"]["nights"]["order_statistics"]["coverage"] == 1
+
+
+def test_without_a_file_the_gates_own_record_answers(town: Lane) -> None:
+    facility = publish(town)
+    with town.engine.begin() as connection:  # one car of the owner's on every day of half a year, 10 to 23 h
+        connection.execute(
+            text(
+                "INSERT INTO gate_sessions (facility_id, plate_hash, plate_sealed, began_at, entered_at, left_at, "
+                "state) SELECT :f, 'x', 'x', at, at, at + interval '13 hours', 'closed' FROM generate_series("
+                "CAST('2025-03-03 02:00Z' AS timestamptz), '2025-09-28 02:00Z', '1 day') AS at"
+            ),
+            {"f": facility},
+        )
+    found = ok(ask(town.owner, facility, b""))
+    assert (found["daily"], found["hours"][0]["safe"]) == (2, [3] * 10 + [2] * 13 + [3])
+    assert found["record"]["visits"] == 210
 
 
 def test_a_planner_may_ask_and_say_how_many_bays_there_are(town: Lane) -> None:

@@ -186,6 +186,9 @@ RULES: dict[str, Rule] = {
         ACCOUNTS, frozenset({PLANNER}), {"withdrawal": WITHDRAWAL, "token": "seen"}
     ),
     "POST /v1/facilities/{facility}/capacity-advice": FACILITY_OF_ITS_OWNER,
+    "GET /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
+    "PUT /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
+    "POST /v1/facilities/{facility}/buffer/application": FACILITY_OF_ITS_OWNER,
     # Rounds: dates are everybody's, applications their households', and what is decided the planners'.
     "GET /v1/neighbourhoods/{neighbourhood}/rounds": PUBLIC,
     "GET /v1/rounds/{round}": PUBLIC,
