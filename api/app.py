@@ -49,7 +49,9 @@ from api.permits.routes import router as permits_router
 from api.plans.routes import router as plans_router
 from api.problems import LargeBodiesRefused, install_problems
 from api.rate_limits import RateLimits
+from api.rounds.allocation_routes import router as allocations_router
 from api.rounds.application_routes import router as applications_router
+from api.rounds.publication_routes import router as publications_router
 from api.rounds.routes import router as rounds_router
 from api.runs.routes import router as runs_router
 from api.settings import Settings
@@ -93,6 +95,8 @@ _ROUTERS = (
     applications_router,
     plans_router,
     runs_router,
+    allocations_router,
+    publications_router,
     pages_router,
 )
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -64,6 +64,12 @@ from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, Offer
 from api.permits.ledger import LedgerFull, LedgerShort
 from api.permits.service import AbsenceImpossible, AbsenceNotFound, PermitEnded, PermitNotFound
 from api.plans.queries import PlanNotFound
+from api.rounds.allocation_errors import (
+    DecisionNotFound,
+    ImpossibleDecision,
+    PlanUnpublishable,
+    ReportNotFound,
+)
 from api.rounds.errors import (
     ApplicationExists,
     ApplicationNotFound,
@@ -104,6 +110,10 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NotEligible: (422, "Not eligible", "The household cannot apply in this round."),
     RunNotFound: (404, "Run not found", "There is no such run."),
     RunEnded: (409, "Run ended", "The run has ended, so it cannot be called off any more."),
+    DecisionNotFound: (404, "Decision not found", "There is no such decision in this round."),
+    ReportNotFound: (404, "Report not found", "The round is not published."),
+    PlanUnpublishable: (409, "Plan cannot be published", "The plan is unchecked, stale or not what was checked."),
+    ImpossibleDecision: (422, "Decision not possible", "No plan could keep it."),
     NoticeNotFound: (404, "Notice not found", "The household has no such notice."),
     BookingNotFound: (404, "Booking not found", "The household has no such booking."),
     NoSuchPlace: (404, "No such place", "There is no such facility or bay in the household's neighbourhood."),

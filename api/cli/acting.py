@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from api.accounts.keys import Keys
 from api.accounts.opening import open_as
@@ -32,6 +32,13 @@ class Acting:
 def acting_as_planner() -> Iterator[Acting]:
     """Open the database as a planner; what was done is kept when the block ends without an error."""
     settings = Settings()
-    with open_database(settings) as engine, engine.begin() as connection:
-        open_as(connection, AT_THE_MACHINE)
+    with open_database(settings) as engine, opened_as_planner(engine) as connection:
         yield Acting(connection, Keys(settings), datetime.now(UTC))
+
+
+@contextmanager
+def opened_as_planner(engine: Engine) -> Iterator[Connection]:
+    """Open one of several transactions of a command as a planner; it is kept when the block ends without an error."""
+    with engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        yield connection

@@ -77,6 +77,10 @@ def report(
     ] = False,
     time_limit: EachLimit = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.", show_default=False)] = None,
+    note: Annotated[
+        Path | None,
+        typer.Option(help="Keep the newest step in this file, as JSON, for whoever waits.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell whom a plan serves and how fairly: rates, walks, envies, holders, and what decisions cost."""
@@ -85,9 +89,10 @@ def report(
     from api.planning.service_report import report_of_files
     from api.planning.writing import require_file_place
 
-    if out is not None:
-        require_file_place(out)
-    with progress() as step:
+    for place in (out, note):
+        if place is not None:
+            require_file_place(place)
+    with progress(note) as step:
         content = report_of_files(folder, plan, costs=costs or each, each=each, time_limit_s=time_limit, progress=step)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

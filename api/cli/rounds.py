@@ -1,8 +1,9 @@
-"""Commands about rounds: draft, open, number, cancel, show, list."""
+"""Commands about rounds: draft, open, number, cancel, show, list, allocate, plans, publish."""
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ commands = typer.Typer()
 rounds = typer.Typer(help="Rounds: dates, applications, the draw, and what was published.", no_args_is_help=True)
 commands.add_typer(rounds, name="rounds")
 
+_UNDER_WAY, _LOOKED_EVERY_S = ("queued", "running"), 0.5
 Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)]
 RoundNumber = Annotated[int, typer.Argument(help="Id of the round, as `list` shows it.", min=1, show_default=False)]
 
@@ -131,3 +133,74 @@ def show_round(number: RoundNumber) -> None:
         row = get_round(acting.connection, number)
         shown = round_out(row, secret=secret_of(acting.keys, row))
     typer.echo(shown.model_dump_json(indent=2))
+
+
+@rounds.command("allocate")
+def allocate_round(
+    number: RoundNumber,
+    *,
+    base: Annotated[
+        int | None, typer.Option(help="Plan of the round to start from; the newest without.", show_default=False)
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Start from no plan.")] = False,
+) -> None:
+    """Make a plan of a closed round, here or by a worker that is running; nobody hears of it yet."""
+    import asyncio
+
+    from api.cli.acting import opened_as_planner
+    from api.db.preparing import open_database
+    from api.errors import NoPlan
+    from api.jobs.worker import work_on
+    from api.rounds.allocating import ask_for_allocation
+    from api.runs.queries import get_run
+    from api.settings import Settings
+
+    with open_database(Settings()) as engine:
+        with opened_as_planner(engine) as connection:
+            run = ask_for_allocation(connection, number, asked_by=None, base=base, cold=cold)
+        while run.state in _UNDER_WAY:
+            asyncio.run(work_on(engine, wait=False))  # returns at once where another worker has taken it
+            time.sleep(_LOOKED_EVERY_S)
+            with opened_as_planner(engine) as connection:
+                run = get_run(connection, run.id)
+    if run.state != "done":
+        raise NoPlan(run.said or f"the run was {run.state}")
+    typer.echo(f"plan {run.plan_id}: {run.progress['words']}; `baytide rounds publish {number} --plan {run.plan_id}`")
+
+
+@rounds.command("plans")
+def list_plans(number: RoundNumber, *, as_json: AsJson = False) -> None:
+    """List the plans of a round, the newest first."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.allocation_queries import get_round
+    from api.rounds.allocation_queries import list_plans as run
+    from api.rounds.allocation_schemas import plan_out
+
+    with acting_as_planner() as acting:
+        get_round(acting.connection, number)
+        found = [plan_out(row) for row in run(acting.connection, number)]
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], ensure_ascii=False))
+        return
+    for one in found:
+        base = "" if one.base is None else f"  from plan {one.base}"
+        typer.echo(
+            f"{one.id:>6}  {one.served:,} of {one.demands:,} served  value {one.value_m:,} m of at most "
+            f"{one.bound_m:,} m  {one.locked} locked, {one.rejected} rejected{base}"
+        )
+
+
+@rounds.command("publish")
+def publish_round(
+    number: RoundNumber, *, plan: Annotated[int, typer.Option(help="Which of its plans.", show_default=False)]
+) -> None:
+    """Publish a plan: offers, waitlist, reasons and the public report, all of it or nothing."""
+    from api.cli.acting import acting_as_planner
+    from api.rounds.publishing import publish_plan
+    from api.rounds.queries import get_round
+    from api.rounds.service import secret_of
+
+    with acting_as_planner() as acting:
+        secret = secret_of(acting.keys, get_round(acting.connection, number))
+        done = publish_plan(acting.connection, number, plan, secret=secret, now=acting.now)
+    typer.echo(f"published: {done.offers:,} offers, {done.waiting:,} wait, {done.refused:,} refused")

@@ -205,6 +205,8 @@ round_outcomes = Table(
     metadata,
     owner("plan_id", "round_plans", primary_key=True),
     owner("application_id", "applications", primary_key=True, index=True),
+    Column("position", Integer),
+    Column("salt", LargeBinary),
     reference("bay_group_id", "bay_groups", nullable=True),
     Column("walk_m", Integer),
     Column("days_left_out", ARRAY(Date)),
@@ -213,4 +215,13 @@ round_outcomes = Table(
     CheckConstraint(
         "(bay_group_id IS NULL) = (walk_m IS NULL) AND (bay_group_id IS NULL) = (reason IS NOT NULL)", name="served"
     ),
+)
+
+round_receipts = Table(
+    "round_receipts",
+    metadata,
+    owner("plan_id", "round_plans", primary_key=True),
+    Column("leaves", Integer, nullable=False),
+    Column("tree", LargeBinary, nullable=False),
+    CheckConstraint("leaves >= 0", name="leaves"),
 )

@@ -20,7 +20,7 @@ TAGS = MappingProxyType(
         "supply": "Owners draft, planners publish; withdrawals show whom they hit before they are confirmed.",
         "gates": "Devices at barriers: whom they let in, what they saw, and what helps where one fails.",
         "tiles": "Facilities with their free bays for a map.",
-        "rounds": "Dates fixed in public, what is given away, and the draw.",
+        "rounds": "Dates fixed in public, what is given away and how it is drawn; plans, their review and publication.",
         "applications": "What households ask for, until closing.",
         "plans": "Who parks where, who does not and why, and the proof.",
         "runs": "Plans being computed.",
@@ -36,6 +36,7 @@ PARAMETERS = MappingProxyType(
         "before": "`next` of the page before",
         "application": "Id of an application",
         "booking": "Id of a booking of the household",
+        "decision": "Id of a reviewer's decision",
         "device": "Id of a gate device",
         "entry": "Id of an entry of the household on a waitlist",
         "dispute": "Id of a claim on a plate",
@@ -130,6 +131,13 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     },
     ("post", "/v1/bookings"): {"facility": 5, "confirm": False, **_NIGHT},
     ("post", "/v1/permits/{permit}/absences"): {"first": "2026-10-01", "last": "2026-10-07"},
+    ("post", "/v1/rounds/{round}/decisions"): {
+        "application": 4711,
+        "decision": "lock",
+        "facility": 5,
+        "note": "The household was promised this garage when its own was torn down",
+    },
+    ("post", "/v1/rounds/{round}/publication"): {"plan": 12},
     ("post", "/v1/neighbourhoods/{neighbourhood}/runs"): {"seed": 7, "time_limit_s": 60},
 }
 """What the bodies that people send most look like, by method and path."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from procrastinate import App, JobContext, RetryStrategy
 from sqlalchemy import Engine
@@ -26,6 +27,8 @@ from api.jobs.service import (
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
 from api.overstays.jobs import size_buffers
+from api.rounds.allocating import JOB as ALLOCATION
+from api.rounds.allocating import allocate_round
 from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
@@ -78,15 +81,20 @@ def add_tasks(app: App, engine: Engine, settings: Settings) -> None:
         upkeep = app.task(name=name, queueing_lock=name, pass_context=True)(keeps)
         app.periodic(cron=CLOCK[name])(upkeep)
     again = RetryStrategy(retry_exceptions=(RunPutBack, OperationalError))
-    app.task(name=RUN, retry=again, pass_context=True)(_runs_on(engine))
+    for name, computes in ((RUN, compute_run), (ALLOCATION, allocate_round)):
+        app.task(name=name, retry=again, pass_context=True)(_runs_on(engine, computes))
     app.task(name=IMPORT, retry=again)(lambda number: store_import(engine, number))
 
 
-def _runs_on(engine: Engine) -> Callable[[JobContext, int], None]:
+class _Computes(Protocol):
+    def __call__(self, engine: Engine, run_id: int, *, asked_to_end: Callable[[], bool]) -> None: ...
+
+
+def _runs_on(engine: Engine, computes: _Computes) -> Callable[[JobContext, int], None]:
     """Return the job that computes a run; it makes way when its worker has to end."""
 
     def compute(context: JobContext, run: int) -> None:
-        compute_run(engine, run, asked_to_end=context.should_abort)
+        computes(engine, run, asked_to_end=context.should_abort)
 
     return compute
 

@@ -64,14 +64,21 @@ def write_folder(
     neighbourhood: Neighbourhood, folder: Path, *, extra: Mapping[str, Mapping[str, object]] | None = None
 ) -> None:
     """Write everything but the street file into a folder; `extra` properties by facility id."""
-    (folder / "neighbourhood.toml").write_text(_settings_text(neighbourhood), encoding="utf-8")
-    (folder / "facilities.geojson").write_text(_facilities_text(neighbourhood, extra or {}), encoding="utf-8")
+    write_supply(neighbourhood, folder, extra=extra)
     neighbourhood.homes.write_csv(folder / "homes.csv")
     _demands_table(neighbourhood.demands).write_csv(folder / "demands.csv")
     if neighbourhood.decisions.height:
         neighbourhood.decisions.write_csv(folder / "decisions.csv")
     if neighbourhood.walks is not None:
         neighbourhood.walks.write_csv(folder / "walks.csv")
+
+
+def write_supply(
+    neighbourhood: Neighbourhood, folder: Path, *, extra: Mapping[str, Mapping[str, object]] | None = None
+) -> None:
+    """Write settings, facilities and calendar of a neighbourhood: all that is not about homes and who lives there."""
+    (folder / "neighbourhood.toml").write_text(_settings_text(neighbourhood), encoding="utf-8")
+    (folder / "facilities.geojson").write_text(_facilities_text(neighbourhood, extra or {}), encoding="utf-8")
     if neighbourhood.calendar_overrides:
         days = sorted(neighbourhood.calendar_overrides.items())
         pl.DataFrame(days, schema={"date": pl.Date(), "kind": pl.String()}, orient="row").write_csv(

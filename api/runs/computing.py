@@ -1,5 +1,5 @@
 """
-The job of a run: the neighbourhood into a folder, a plan of it by `baytide allocate`, stored beside the others.
+The job of a run: what is to be planned into a folder, a plan of it by `baytide allocate`, stored beside the others.
 
 Killed at any moment it is begun anew, and no plan is stored twice: the plan's rows and the end of the run are one
 transaction, which nobody finishes who has lost the run.
@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import OperationalError
 
 from api.errors import ApiError, FolderFaults
 from api.failures import kinds_of, places_of
 from api.jobs.queries import work
 from api.neighbourhoods.exporting import export_folder
-from api.plans.plan_file import PlanFile, read_plan
+from api.plans.plan_file import PlanFile, PlanFiles, read_plan
 from api.plans.storing import store_plan
 from api.runs import queries
 from api.runs.child import UNEXPECTED, Ended, read_note, run_command, words_of
@@ -44,12 +45,52 @@ class _Failed(ApiError):
     """There will be no plan; says why."""
 
 
-def compute_run(engine: Engine, run_id: int, *, asked_to_end: Callable[[], bool] = lambda: False) -> None:
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """
+    What runs of one kind are made from, and where their plans go.
+
+    Attributes
+    ----------
+    commands
+        Writes the folder, which is not there yet, of a run; names the commands of ours that make its plan from it, one
+        after the other. They leave `plan.json` beside the folder, and write none that its checker does not accept.
+    store
+        Stores the plan of a run, as the tables' owner, in the transaction that ends it; returns its id, and whether
+        the run itself keeps that id.
+    """
+
+    commands: Callable[[Engine, Row[Any], Path], Sequence[Sequence[str]]]
+    store: Callable[[Connection, Row[Any], PlanFiles, Path], tuple[int, bool]]
+
+
+def _neighbourhood_commands(engine: Engine, run: Row[Any], folder: Path) -> list[list[str]]:
+    export_folder(engine, run.slug, folder)
+    return [["allocate", str(folder), "--out", str(folder.with_name("plan.json")), *options_of(run)]]
+
+
+def _store_neighbourhood(connection: Connection, run: Row[Any], files: PlanFiles, _folder: Path) -> tuple[int, bool]:
+    return store_plan(connection, run.neighbourhood_id, files), True
+
+
+NEIGHBOURHOOD = Recipe(_neighbourhood_commands, _store_neighbourhood)
+"""A neighbourhood as it is when the run begins."""
+
+
+def compute_run(
+    engine: Engine,
+    run_id: int,
+    *,
+    recipe: Recipe = NEIGHBOURHOOD,
+    asked_to_end: Callable[[], bool] = lambda: False,
+) -> None:
     """
     Compute a run that waits, or that a worker died of; do nothing where it has ended.
 
     Parameters
     ----------
+    recipe
+        What it is made from, and where its plan goes.
     asked_to_end
         Whether the worker has to end; looked at about once a second.
 
@@ -64,7 +105,7 @@ def compute_run(engine: Engine, run_id: int, *, asked_to_end: Callable[[], bool]
     if run is None:
         return
     try:
-        plan_id = _compute(engine, run, asked_to_end=asked_to_end)
+        plan_id = _compute(engine, run, recipe=recipe, asked_to_end=asked_to_end)
     except _Lost:
         _logger.info("run_left run=%d attempt=%d", run.id, run.attempt)
     except _Failed as failure:
@@ -86,7 +127,7 @@ def compute_run(engine: Engine, run_id: int, *, asked_to_end: Callable[[], bool]
         _logger.info("run_done run=%d plan=%d seconds=%.1f", run.id, plan_id, time.monotonic() - begun)
 
 
-def _compute(engine: Engine, run: Row[Any], *, asked_to_end: Callable[[], bool]) -> int:
+def _compute(engine: Engine, run: Row[Any], *, recipe: Recipe, asked_to_end: Callable[[], bool]) -> int:
     """Make the plan of a run and store it; return its id."""
     if run.attempt > MOST_ATTEMPTS:
         raise _Failed(f"begun {MOST_ATTEMPTS} times, and each time the worker was lost; is there too little memory?")
@@ -98,17 +139,16 @@ def _compute(engine: Engine, run: Row[Any], *, asked_to_end: Callable[[], bool])
             if asked_to_end():
                 raise RunPutBack("the worker ends")
 
-        export_folder(engine, run.slug, folder)
-        # It writes no plan that its checker does not accept.
-        words = ["allocate", str(folder), "--out", str(plan), "--note", str(note), *_options(run)]
-        _require_done(run_command(words, said=Path(place) / "said.txt", while_waiting=look))
-        return _store(engine, run, plan, folder=folder)
+        for words in recipe.commands(engine, run, folder):
+            ended = run_command([*words, "--note", str(note)], said=Path(place) / "said.txt", while_waiting=look)
+            _require_done(ended)
+        return _store(engine, run, plan, folder=folder, recipe=recipe)
 
 
-def _options(run: Row[Any]) -> list[str]:
+def options_of(run: Row[Any]) -> list[str]:
     """Return the parameters of a run as the command has them; one word each, since numbers may be negative."""
     named = {"seed": "--seed", "time_limit_s": "--time-limit", "gap": "--gap"}
-    return [f"{named[name]}={value}" for name, value in run.parameters.items()]
+    return [f"{word}={run.parameters[name]}" for name, word in named.items() if name in run.parameters]
 
 
 def _require_done(ended: Ended) -> None:
@@ -128,19 +168,23 @@ def _note_progress(engine: Engine, run: Row[Any], step: dict[str, str] | None) -
         raise _Lost("no longer ours")
 
 
-def _store(engine: Engine, run: Row[Any], path: Path, *, folder: Path) -> int:
+def _store(engine: Engine, run: Row[Any], path: Path, *, folder: Path, recipe: Recipe = NEIGHBOURHOOD) -> int:
     """Store the plan and end the run, as the owner of the tables, who may copy rows; both or neither."""
     try:
         files = read_plan(path, folder=folder)
         with engine.begin() as connection:
             if not queries.lock_run(connection, run.id, attempt=run.attempt):
                 raise _Lost("no longer ours")
-            plan_id = store_plan(connection, run.neighbourhood_id, files)
+            plan_id, kept = recipe.store(connection, run, files, folder)
             queries.finish_run(
-                connection, run.id, attempt=run.attempt, plan_id=plan_id, progress=_summary(files.checked)
+                connection,
+                run.id,
+                attempt=run.attempt,
+                plan_id=plan_id if kept else None,
+                progress=_summary(files.checked),
             )
     except FolderFaults as faults:
-        raise _Failed(f"the neighbourhood changed while its plan was made: {faults.faults[0]}") from faults
+        raise _Failed(f"what was planned changed while its plan was made: {faults.faults[0]}") from faults
     return plan_id
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.accounts.dependencies import Planner, Transaction
 from api.cursors import cursor_of, id_before
 from api.neighbourhoods.queries import get_neighbourhood
 from api.runs import queries, service
-from api.runs.schemas import RunIn, RunOut, RunPage, run_out
+from api.runs.events import Watched
+from api.runs.schemas import RunId, RunIn, RunOut, RunPage, run_out
 
 router = APIRouter(prefix="/v1", tags=["runs"])
-RunId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _LIST = "runs"
 
 
@@ -47,6 +49,13 @@ def get_runs(
 def get_run(transaction: Transaction, _planner: Planner, run: RunId) -> RunOut:
     """Show how far a run is, its plan, or why it failed."""
     return run_out(queries.get_run(transaction, run))
+
+
+@router.get("/runs/{run}/events", summary="A run as it goes on", response_class=EventSourceResponse)
+async def get_run_events(watched: Watched) -> AsyncIterator[ServerSentEvent]:
+    """Tell of the run whenever it has changed, as server-sent events named `run`, until it has ended."""
+    async for event in watched.events():
+        yield event
 
 
 @router.post("/runs/{run}/cancel", summary="Call a run off")

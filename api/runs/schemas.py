@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
+RunId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _A_DAY_S = 86_400
+_BASE = "base"
 
 
 class RunIn(BaseModel):
@@ -45,9 +48,11 @@ class RunOut(BaseModel):
     neighbourhood: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     parameters: RunIn
+    base: int | None = Field(description="The plan of the round that it starts from")
+    round: int | None = Field(description="The round that is allocated; null for a plan of the neighbourhood itself")
     attempt: int = Field(description="How often it was begun; more than once where a worker died of it")
     progress: ProgressOut | None
-    plan: int | None = Field(description="The plan that was made, not published")
+    plan: int | None = Field(description="The plan that was made, not published; of the round, where it names one")
     said: str | None = Field(description="Why it failed, in one sentence")
     created_at: datetime
     started_at: datetime | None
@@ -67,7 +72,9 @@ def run_out(row: Row[Any]) -> RunOut:
         id=row.id,
         neighbourhood=row.neighbourhood,
         state=row.state,
-        parameters=RunIn(**row.parameters),
+        parameters=RunIn(**{name: value for name, value in row.parameters.items() if name != _BASE}),
+        base=row.parameters.get(_BASE),
+        round=row.round_id,
         attempt=row.attempt,
         progress=None if row.progress is None else ProgressOut(**row.progress),
         plan=row.plan_id,

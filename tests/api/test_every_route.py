@@ -214,7 +214,23 @@ RULES: dict[str, Rule] = {
     "POST /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
     "GET /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
     "GET /v1/runs/{run}": PLANNING,
+    "GET /v1/runs/{run}/events": PLANNING,
     "POST /v1/runs/{run}/cancel": PLANNING,
+    "POST /v1/rounds/{round}/allocations": PLANNING,
+    "GET /v1/rounds/{round}/allocations": PLANNING,
+    "GET /v1/rounds/{round}/plans": PLANNING,
+    "GET /v1/rounds/{round}/plans/{plan}": PLANNING,
+    "GET /v1/rounds/{round}/plans/{plan}/certificate": PLANNING,
+    "GET /v1/rounds/{round}/plans/{plan}/outcomes": PLANNING,
+    "GET /v1/rounds/{round}/comparison": PLANNING,
+    "GET /v1/rounds/{round}/decisions": PLANNING,
+    "POST /v1/rounds/{round}/decisions": Rule(
+        frozenset({PLANNER}), frozenset({PLANNER}), {"application": 1, "decision": "reject", "note": "x"}
+    ),
+    "DELETE /v1/rounds/{round}/decisions/{decision}": PLANNING,
+    "POST /v1/rounds/{round}/publication": Rule(frozenset({PLANNER}), frozenset({PLANNER}), {"plan": 1}),
+    "GET /v1/rounds/{round}/report": PUBLIC,
+    "GET /v1/applications/{application}/receipt": HOUSEHOLD,
     "GET /v1/plate-disputes": PLANNING,
     "POST /v1/plate-disputes/{dispute}/decision": PLANNING,
 }
@@ -329,6 +345,10 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         "night": "2030-01-01",
         "round": values["round"],
         "application": values["application"],
+        "decision": one(
+            """INSERT INTO round_decisions (round_id, application_id, decision, note, decided_at)
+               SELECT round_id, id, 'reject', 'x', submitted_at FROM applications RETURNING id"""
+        ),
         "kind": "other",
         "facility": estates.garage,
         "plan": 1,

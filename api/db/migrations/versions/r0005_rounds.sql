@@ -171,9 +171,12 @@ CREATE INDEX round_plans_round_id_idx ON round_plans (round_id);
 ALTER TABLE rounds ADD CONSTRAINT rounds_plan_id_fkey FOREIGN KEY(plan_id) REFERENCES round_plans (id);
 
 -- The answer to every application: a bay group and a walk, or the reason and its options as plan.json has them.
+-- `position` is its leaf in the plan's tree of receipts, `salt` what keeps others from guessing what the leaf says.
 CREATE TABLE round_outcomes (
     plan_id BIGINT NOT NULL,
     application_id BIGINT NOT NULL,
+    position INTEGER,
+    salt BYTEA,
     bay_group_id BIGINT,
     walk_m INTEGER,
     days_left_out DATE[],
@@ -189,13 +192,26 @@ CREATE TABLE round_outcomes (
 );
 CREATE INDEX round_outcomes_application_id_idx ON round_outcomes (application_id);
 
+-- The hashes of all leaves, then of each level above, up to the root: what receipts are made from. A root tells nothing
+-- of anybody, and a plan whose outcomes give another one is not published.
+CREATE TABLE round_receipts (
+    plan_id BIGINT NOT NULL,
+    leaves INTEGER NOT NULL,
+    tree BYTEA NOT NULL,
+    CONSTRAINT round_receipts_pkey PRIMARY KEY (plan_id),
+    CONSTRAINT round_receipts_leaves_check CHECK (leaves >= 0),
+    CONSTRAINT round_receipts_plan_id_fkey FOREIGN KEY(plan_id) REFERENCES round_plans (id) ON DELETE CASCADE
+);
+-- Random already, and read in pieces.
+ALTER TABLE round_receipts ALTER COLUMN tree SET STORAGE EXTERNAL;
+
 -- Dates and supply of a round are public once it is open; its applications are their households' own.
 GRANT SELECT, INSERT, UPDATE ON rounds, round_facilities TO baytide_service;
 GRANT DELETE ON round_facilities TO baytide_service;
 GRANT SELECT, INSERT, UPDATE ON applications TO baytide_service;
 GRANT SELECT, INSERT, DELETE ON application_documents, round_decisions TO baytide_service;
 GRANT SELECT, INSERT, UPDATE (checked_at, decisions_cost_m, comparison) ON round_plans TO baytide_service;
-GRANT SELECT ON round_outcomes TO baytide_service;
+GRANT SELECT ON round_outcomes, round_receipts TO baytide_service;
 ALTER TABLE rounds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE round_facilities ENABLE ROW LEVEL SECURITY;
 ALTER TABLE applications ENABLE ROW LEVEL SECURITY;
@@ -203,6 +219,7 @@ ALTER TABLE application_documents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE round_decisions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE round_plans ENABLE ROW LEVEL SECURITY;
 ALTER TABLE round_outcomes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE round_receipts ENABLE ROW LEVEL SECURITY;
 CREATE POLICY rounds_read ON rounds FOR SELECT TO baytide_service
     USING (state <> 'draft' OR acts_as('planner') OR acts_as('worker'));
 CREATE POLICY rounds_add ON rounds FOR INSERT TO baytide_service WITH CHECK (acts_as('planner') AND state = 'draft');
@@ -240,6 +257,15 @@ CREATE POLICY round_outcomes_read ON round_outcomes FOR SELECT TO baytide_servic
           AND r.plan_id = round_outcomes.plan_id AND r.published_at IS NOT NULL
     )
 );
+CREATE POLICY round_receipts_read ON round_receipts FOR SELECT TO baytide_service
+    USING (EXISTS (SELECT FROM round_plans p WHERE p.id = plan_id));
+-- A command at the machine acts as a planner without an account.
+DROP POLICY allocation_runs_add ON allocation_runs;
+CREATE POLICY allocation_runs_add ON allocation_runs FOR INSERT TO baytide_service
+    WITH CHECK (acts_as('planner') AND asked_by IS NOT DISTINCT FROM acting_account() AND state = 'queued');
 
 -- DOWN
+DROP POLICY allocation_runs_add ON allocation_runs;
+CREATE POLICY allocation_runs_add ON allocation_runs FOR INSERT TO baytide_service
+    WITH CHECK (acts_as('planner') AND asked_by = acting_account() AND state = 'queued');
 ALTER TABLE allocation_runs DROP COLUMN round_id;

@@ -1,0 +1,177 @@
+"""
+Publishing a plan: offers for those served, the waitlist for the others, and the public report, in one transaction.
+
+Whatever is wrong with the plan, or with anybody's offer, leaves the round as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from api.notices.service import NewNotice, tell
+from api.offers.errors import OfferImpossible
+from api.offers.service import WantedOffer, make_offers
+from api.permits.ledger import LedgerFull
+from api.rounds import allocation_queries as queries
+from api.rounds.allocation_errors import PlanUnpublishable
+from api.rounds.draw import commitment_of, seed_of
+from api.rounds.errors import RoundConflict
+from api.rounds.folder import fingerprint_now
+from api.rounds.outcomes import leaves_of
+from api.rounds.public_report import report_of
+from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
+from api.waitlist.service import NewEntry, join_waitlist
+
+HELPED = ("full", "no_value")
+"""Options that a freed bay would help: all others fail for what the household asks for, or by a reviewer's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How many households were offered a bay, wait, and were refused for good."""
+
+    plan_id: int
+    offers: int
+    waiting: int
+    refused: int
+
+
+def publish_plan(
+    connection: Connection, round_id: int, plan_id: int, *, secret: bytes | None, now: datetime
+) -> Published:
+    """
+    Publish a plan of a round.
+
+    Parameters
+    ----------
+    secret
+        What the seed was made from together with the public number; shown to everybody from then on.
+
+    Raises
+    ------
+    RoundNotFound, PlanNotFound
+        There is no such round, or no such plan of it.
+    RoundConflict
+        The round is not under review, or somebody else publishes it at this moment.
+    PlanUnpublishable
+        The plan is unchecked, stale, not what was stored, or of another seed than was committed to.
+    """
+    row = queries.lock_round(connection, round_id)
+    _require_under_review(row)
+    plan = queries.get_plan(connection, plan_id, of=round_id)
+    shown = _require_committed_seed(row, secret)
+    outcomes = queries.load_outcomes(connection, plan_id)
+    root = _require_publishable(connection, round_id, plan, outcomes)
+    served = [outcome for outcome in outcomes if outcome.bay_group_id is not None]
+    _offer_bays(connection, row, served, now=now)
+    entries = list(_entries(connection, row, outcomes))
+    join_waitlist(connection, entries, now=now)
+    waiting = {entry.application_id for entry in entries}
+    refused = [o for o in outcomes if o.bay_group_id is None and o.application_id not in waiting]
+    tell(connection, [_refusal(outcome, row) for outcome in refused], now=now)
+    report = report_of(row, plan, outcomes, waiting=len(entries), root=root, secret=shown, now=now)
+    queries.mark_published(connection, round_id, plan_id=plan_id, report=report, now=now)
+    return Published(plan_id, len(served), len(entries), len(refused))
+
+
+def _require_under_review(row: Row[Any]) -> None:
+    if row.published_at is not None:
+        raise RoundConflict("the round has been published already")
+    if row.state != "in_review":
+        raise RoundConflict(f"the round is {row.state}, and not under review")
+
+
+def _require_committed_seed(row: Row[Any], secret: bytes | None) -> bytes:
+    """Refuse a seed that does not follow from what was committed to at opening and drawn after closing."""
+    if (
+        secret is None
+        or commitment_of(secret) != bytes(row.commitment)
+        or seed_of(secret, row.public_number) != row.seed
+    ):
+        raise PlanUnpublishable("the seed does not follow from the secret that was committed to and the public number")
+    return secret
+
+
+def _require_publishable(connection: Connection, round_id: int, plan: Row[Any], outcomes: Sequence[Row[Any]]) -> bytes:
+    """Refuse a plan that is not what was checked, or not of the round as it is now; return the root of its receipts."""
+    if plan.checked_at is None:
+        raise PlanUnpublishable("the plan has not passed its checker")
+    tree = queries.load_tree(connection, plan.id)
+    if tree is None or any(outcome.salt is None for outcome in outcomes) or tree_of(leaves_of(outcomes)) != tree:
+        raise PlanUnpublishable("the plan's outcomes are not those that were checked")
+    if fingerprint_now(connection, round_id) != bytes(plan.inputs):
+        raise PlanUnpublishable(
+            "the plan is stale: facilities, calendar, applications or decisions have changed; allocate again"
+        )
+    return root_of(tree)
+
+
+def _offer_bays(connection: Connection, row: Row[Any], served: Sequence[Row[Any]], *, now: datetime) -> None:
+    try:
+        make_offers(connection, [_offer(outcome, row) for outcome in served], source="plan", now=now)
+    except LedgerFull as error:
+        raise PlanUnpublishable("somebody has a bay of the plan on one of its nights; allocate again") from error
+    except OfferImpossible as error:
+        raise PlanUnpublishable(
+            "a household of the plan has a permit in its term already; reject it, and allocate again"
+        ) from error
+
+
+def _offer(outcome: Row[Any], row: Row[Any]) -> WantedOffer:
+    return WantedOffer(
+        application_id=outcome.application_id,
+        household_id=outcome.household_id,
+        vehicle_id=outcome.vehicle_id,
+        bay_group_id=outcome.bay_group_id,
+        first=row.first,
+        last=row.last,
+        days=outcome.days,
+        arrive_min=outcome.arrive_min,
+        leave_min=outcome.leave_min,
+        stay_through=outcome.stay_through,
+        walk_m=outcome.walk_m,
+        days_left_out=tuple(outcome.days_left_out or ()),
+    )
+
+
+def _entries(connection: Connection, row: Row[Any], outcomes: Sequence[Row[Any]]) -> Iterator[NewEntry]:
+    """Give the places in the waitlist of those without a bay whom a freed one would help."""
+    groups = queries.bay_groups_by_code(connection, row.id)
+    for outcome in outcomes:
+        options = _options(outcome.options or (), groups)
+        if outcome.bay_group_id is None and options:
+            yield NewEntry(
+                round_id=row.id,
+                application_id=outcome.application_id,
+                household_id=outcome.household_id,
+                tier=outcome.tier,
+                rounds_waited=outcome.rounds_waited,
+                draw=draw_of(row.seed, demand_of(outcome.household_id)),
+                options=options,
+            )
+
+
+def _options(
+    options: Sequence[Mapping[str, Any]], groups: Mapping[tuple[str, str], int]
+) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (groups[option["facility"], option["bay_group"]], option["walk_m"])
+        for option in options
+        if option["why"] in HELPED
+    )
+
+
+def _refusal(outcome: Row[Any], row: Row[Any]) -> NewNotice:
+    """Tell a household that no bay of this round can ever suit it, and until when."""
+    facts = {
+        "application": outcome.application_id,
+        "round": row.id,
+        "reason": outcome.reason,
+        "next_date": row.last.isoformat(),
+    }
+    return NewNotice(outcome.household_id, "application_refused", facts)

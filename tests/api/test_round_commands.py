@@ -1,0 +1,31 @@
+"""The commands that allocate and publish a round."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.api.closed_round import BAYS, RoundTown, in_this_process, town
+from tests.api.running import Run
+
+__all__ = ["in_this_process", "town"]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_round_is_allocated_listed_and_published_at_the_machine(
+    town: RoundTown, run: Run, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("BAYTIDE_SECRET", "a secret of the tests, long enough to be one")
+    for _ in range(3):
+        town.apply()
+    assert run("rounds", "publish", town.round, "--plan", 1)[0] == 2
+    code, out, err = run("rounds", "allocate", town.round)
+    assert (code, out.splitlines()[-1].startswith("plan ")) == (0, True), err
+    plan = town.one("SELECT max(id) FROM round_plans")
+    code, out, _ = run("rounds", "plans", town.round)
+    assert (code, out.split()[0], "2 of 3 served" in out) == (0, str(plan), True)
+    code, out, err = run("rounds", "publish", town.round, "--plan", plan)
+    assert (code, out) == (0, f"published: {BAYS} offers, 1 wait, 0 refused\n"), err
+    code, _, err = run("rounds", "publish", town.round, "--plan", plan)
+    assert (code, "published already" in err) == (2, True)

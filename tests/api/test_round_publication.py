@@ -1,0 +1,269 @@
+"""Publishing: everybody gets an offer, a place in the waitlist or a reason in one transaction, or nobody does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from api.accounts.opening import open_as
+from api.app import create_app
+from api.cli.acting import AT_THE_MACHINE
+from api.rounds.allocating import allocate_round, ask_for_allocation
+from api.rounds.draw import commitment_of, seed_of
+from api.rounds.publishing import publish_plan
+from api.rounds.receipts import draw_of, root_from
+from tests.api.accounts import SomeAccount, make_planner, settings_of_tests, signed_in
+from tests.api.closed_round import BAYS, NOW, NUMBER, ROUND_SECRET, SEED, RoundTown, in_this_process, town
+from tests.api.test_runs import HERE
+
+__all__ = ["in_this_process", "town"]
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+
+@pytest.fixture
+def planner(town: RoundTown) -> Iterator[TestClient]:
+    with TestClient(create_app(settings_of_tests(), town.engine), base_url=HERE) as client:
+        client.headers.update(make_planner(town.engine).headers)
+        yield client
+
+
+def planned(town: RoundTown) -> int:
+    """Allocate the round; return its plan."""
+    with town.engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        run = ask_for_allocation(connection, town.round, asked_by=None).id
+    allocate_round(town.engine, run, now=NOW)
+    return int(town.one("SELECT max(id) FROM round_plans"))
+
+
+def publish(town: RoundTown, plan: int, *, secret: bytes = ROUND_SECRET) -> None:
+    with town.engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        publish_plan(connection, town.round, plan, secret=secret, now=NOW)
+
+
+def published_nothing(town: RoundTown) -> bool:
+    """Tell whether the round is as it was under review."""
+    tables = ("permits", "offers", "waitlist_entries", "notices")
+    rows = [town.one(f"SELECT count(*) FROM {table}") for table in tables]
+    taken = town.one("SELECT COALESCE(sum(taken), 0) FROM ledger_nights")
+    report = town.one("SELECT report FROM rounds WHERE id = :round", round=town.round)
+    return town.state() == "in_review" and not any(rows) and taken == 0 and report is None
+
+
+def test_everybody_hears_at_once_and_exactly_what_the_plan_says(town: RoundTown, planner: TestClient) -> None:
+    """Two bays for three households of one home; a fourth lives where no window suits it."""
+    first, served = town.apply(tier=1)
+    near = {application: account for account, application in (town.apply(), town.apply())}
+    far, _ = town.apply("h3")
+    plan = planned(town)
+    answer = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+    assert answer.json() == {"plan": plan, "offers": BAYS, "waiting": 1, "refused": 1}
+    assert town.state() == "published"
+    assert town.one("SELECT plan_id FROM rounds WHERE id = :round", round=town.round) == plan
+    with town.engine.connect() as connection:
+        permits = connection.execute(text("SELECT * FROM permits ORDER BY application_id")).all()
+        entries = connection.execute(text("SELECT * FROM waitlist_entries")).all()
+        options = connection.execute(text("SELECT * FROM waitlist_options")).all()
+        told = {row.household_id: row.kind for row in connection.execute(text("SELECT * FROM notices"))}
+    assert {permit.state for permit in permits} == {"offered"}
+    assert served in {permit.application_id for permit in permits}
+    assert {permit.walk_m for permit in permits} == {120}
+    [entry] = entries
+    assert {permit.application_id for permit in permits} | {entry.application_id} == {served, *near}
+    assert bytes(entry.draw) == draw_of(SEED, f"h{entry.household_id}")
+    assert {(option.entry_id, option.walk_m) for option in options} == {(entry.id, 120)}
+    assert told == {
+        **{permit.household_id: "offer_made" for permit in permits},
+        entry.household_id: "waitlisted",
+        far.household_id: "application_refused",
+    }
+    assert first.household_id in told
+    # Once more, by whomever: said clearly, and nothing is done twice.
+    again = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+    assert (again.status_code, again.json()["detail"]) == (409, "the round has been published already.")
+    assert town.one("SELECT count(*) FROM permits") == BAYS
+
+
+def test_the_public_report_has_sums_and_the_draw_and_nobody_in_it(town: RoundTown, planner: TestClient) -> None:
+    accounts = [town.apply(tier=1)[0], town.apply()[0], town.apply()[0]]
+    where = f"/v1/rounds/{town.round}/report"
+    assert planner.get(where).status_code == 404
+    publish(town, planned(town))
+    with TestClient(create_app(settings_of_tests(), town.engine), base_url=HERE) as anybody:
+        report = anybody.get(where).json()
+    assert (report["applications"], report["served"], report["waiting"], report["refused"]) == (3, BAYS, 1, 0)
+    assert report["by_tier"] == [
+        {"tier": 1, "applications": 1, "served": 1},
+        {"tier": 3, "applications": 2, "served": 1},
+    ]
+    assert report["unserved_by_reason"] == {"full": 1}
+    assert report["walk_m"] == {**report["walk_m"], "total": 240, "max": 120, "share_within_300": 1.0}
+    assert report["value_m"] == report["bound_m"]
+    assert report["review"] == {"locked": 0, "rejected": 0, "cost": {"low_m": 0, "high_m": 0, "exact_m": 0}}
+    assert report["parameters"]["gap"] == 0.001
+    draw = report["draw"]
+    assert draw["commitment"] == commitment_of(bytes.fromhex(draw["secret"])).hex()
+    assert draw["seed"] == seed_of(bytes.fromhex(draw["secret"]), NUMBER)
+    text_of_it = json.dumps(report)
+    for account in accounts:
+        assert f"h{account.household_id}" not in text_of_it
+    assert '"h1"' not in text_of_it
+
+
+# ---------------------------------------------------------------------------------------------- what is not published
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE round_plans SET checked_at = NULL", "has not passed its checker"),
+        ("UPDATE share_windows SET bays = 4 WHERE bays = 3", "is stale"),
+        ("UPDATE facilities SET status = 'withdrawn' WHERE code = 'road'", "is stale"),
+        ("UPDATE applications SET tier = 2, claimed_tier = 2 WHERE tier = 3", "is stale"),
+        (
+            """INSERT INTO round_decisions (round_id, application_id, decision, note, decided_at)
+               SELECT round_id, max(id), 'reject', 'x', max(submitted_at) FROM applications GROUP BY 1""",
+            "is stale",
+        ),
+        ("UPDATE round_outcomes SET walk_m = walk_m - 1 WHERE walk_m > 0", "not those that were checked"),
+        ("UPDATE round_outcomes SET reason = 'too_far' WHERE reason = 'full'", "not those that were checked"),
+        (
+            """UPDATE round_outcomes o SET bay_group_id = s.bay_group_id, walk_m = s.walk_m, reason = NULL,
+                   options = NULL FROM round_outcomes s WHERE o.reason = 'full' AND s.walk_m > 0""",
+            "not those that were checked",
+        ),
+        ("DELETE FROM round_outcomes WHERE reason = 'full'", "not those that were checked"),
+        ("UPDATE rounds SET public_number = '654321'", "seed does not follow"),
+    ],
+)
+def test_a_plan_that_is_unchecked_stale_or_tampered_with_is_not_published(
+    town: RoundTown, planner: TestClient, change: str, words: str
+) -> None:
+    for _ in range(3):
+        town.apply()
+    plan = planned(town)
+    town.one(change)
+    answer = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+    assert (answer.status_code, answer.json()["type"]) == (409, "plan-cannot-be-published")
+    assert words in answer.json()["detail"]
+    assert published_nothing(town)
+
+
+def test_a_plan_whose_bays_are_gone_from_the_ledger_is_not_published(town: RoundTown, planner: TestClient) -> None:
+    """On the last night one of the two bays is somebody else's."""
+    for _ in range(BAYS):
+        town.apply()
+    plan = planned(town)
+    town.one("UPDATE ledger_nights SET taken = 1 WHERE night = '2026-10-10' AND bays = 2")
+    answer = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+    assert (answer.status_code, answer.json()["type"]) == (409, "plan-cannot-be-published")
+    town.one("UPDATE ledger_nights SET taken = 0")
+    assert published_nothing(town)
+
+
+def test_a_plan_is_published_while_its_round_is_under_review_only(town: RoundTown, planner: TestClient) -> None:
+    town.apply()
+    plan = planned(town)
+    where = f"/v1/rounds/{town.round}/publication"
+    assert planner.post(where, json={"plan": plan + 1}).status_code == 404
+    assert planner.post("/v1/rounds/999/publication", json={"plan": plan}).status_code == 404
+    for state in ("closed", "allocating", "cancelled"):
+        town.one("UPDATE rounds SET state = :state", state=state)
+        answer = planner.post(where, json={"plan": plan})
+        assert (answer.status_code, answer.json()["type"]) == (409, "round-not-in-that-state")
+    town.one("UPDATE rounds SET state = 'in_review'")
+    assert published_nothing(town)
+
+
+def test_of_two_planners_who_publish_at_once_one_is_told_that_the_other_does(
+    town: RoundTown, planner: TestClient
+) -> None:
+    for _ in range(3):
+        town.apply()
+    plan = planned(town)
+    answers = []
+    ready = threading.Barrier(2)
+
+    def publish_too() -> None:
+        ready.wait()
+        answers.append(planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan}))
+
+    both = [threading.Thread(target=publish_too) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert town.one("SELECT count(*) FROM offers") == BAYS
+    assert town.one("SELECT count(*) FROM waitlist_entries") == 1
+
+
+def test_whoever_looks_while_another_publishes_waits_for_nothing(town: RoundTown, planner: TestClient) -> None:
+    town.apply()
+    plan = planned(town)
+    with town.engine.begin() as publishing:
+        publishing.execute(text("SELECT true FROM rounds FOR UPDATE"))
+        answer = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+        assert (answer.status_code, answer.json()["type"]) == (409, "round-not-in-that-state")
+        assert "somebody else" in answer.json()["detail"]
+        assert planner.get(f"/v1/rounds/{town.round}/plans").status_code == 200
+
+
+def test_nothing_is_decided_or_allocated_after_publishing(town: RoundTown, planner: TestClient) -> None:
+    _, application = town.apply()
+    publish(town, planned(town))
+    decision = {"application": application, "decision": "reject", "note": "x"}
+    assert planner.post(f"/v1/rounds/{town.round}/decisions", json=decision).status_code == 409
+    assert planner.post(f"/v1/rounds/{town.round}/allocations", json={}).status_code == 409
+    assert town.one("SELECT count(*) FROM round_decisions") == 0
+
+
+# ----------------------------------------------------------------------------------------------------------- receipts
+
+
+def receipt(planner: TestClient, account: SomeAccount, application: int) -> tuple[int, dict[str, Any]]:
+    answer = signed_in(planner, account).get(f"/v1/applications/{application}/receipt")
+    return answer.status_code, answer.json()
+
+
+def test_every_applicant_has_a_receipt_that_verifies_against_the_public_report(
+    town: RoundTown, planner: TestClient
+) -> None:
+    applied = [town.apply(tier=1), *(town.apply() for _ in range(4))]
+    assert receipt(planner, *applied[0])[0] == 404
+    publish(town, planned(town))
+    report = planner.get(f"/v1/rounds/{town.round}/report").json()
+    served = 0
+    for account, application in applied:
+        status, mine = receipt(planner, account, application)
+        assert status == 200
+        # As docs/publishing.md says, with nothing of ours but SHA-256 and JSON.
+        said = json.dumps(mine["outcome"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        node = hashlib.sha256(b"\x00" + bytes.fromhex(mine["salt"]) + said.encode()).digest()
+        proof = [(step["side"], bytes.fromhex(step["hash"])) for step in mine["proof"]]
+        assert root_from(node, proof).hex() == mine["root"] == report["hashes"]["receipts"]
+        assert root_from(hashlib.sha256(node).digest(), proof).hex() != mine["root"]
+        assert mine["outcome"]["demand"] == f"h{account.household_id}"
+        assert mine["outcome"]["draw"] == draw_of(report["draw"]["seed"], f"h{account.household_id}").hex()
+        served += mine["outcome"]["facility"] is not None
+    assert served == report["served"] == BAYS
+
+
+def test_a_receipt_is_shown_to_its_own_household_only(town: RoundTown, planner: TestClient) -> None:
+    (_, mine), (other, _) = town.apply(), town.apply()
+    publish(town, planned(town))
+    assert receipt(planner, other, mine)[0] == 404
+    assert planner.get(f"/v1/applications/{mine}/receipt").status_code == 403
+    with town.engine.connect() as connection:
+        open_as(connection, other.principal)
+        assert connection.scalar(text("SELECT count(*) FROM round_outcomes")) == 1
+        assert connection.scalar(text("SELECT count(*) FROM round_receipts")) == 1, "hashes of salted leaves are public"
