@@ -21,6 +21,7 @@ from api.accounts.login_routes import router as login_router
 from api.accounts.page_routes import router as login_pages_router
 from api.accounts.routes import router as accounts_router
 from api.bookings.routes import router as bookings_router
+from api.calendars.routes import router as calendars_router
 from api.capacity.routes import router as capacity_router
 from api.conditional import EntityTags
 from api.db.connection import make_engine, make_quick_engine
@@ -90,6 +91,7 @@ _ROUTERS = (
     permits_router,
     offers_router,
     waitlist_router,
+    calendars_router,
     notices_router,
     rounds_router,
     applications_router,

@@ -37,6 +37,7 @@ from api.bookings.errors import (
     RequestInFlight,
     VehicleUnclear,
 )
+from api.calendars.errors import ImpossibleNotice, UnusableDays
 from api.capacity.visits import UnusableRecords
 from api.db.copying import UnstorableText
 from api.errors import DatabaseUnavailable, TellsWhy
@@ -98,6 +99,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     SupplyConflict: (409, "Not possible now", "What was asked for does not fit the state things are in."),
     FileNotAccepted: (415, "File not accepted", "Send CSV, GeoJSON or OpenStreetMap XML."),
     UnusableRecords: (422, "Records not usable", "They hold no entries and exits that can be read."),
+    UnusableDays: (422, "Days not usable", "Nothing was changed; `errors` has every fault."),
+    ImpossibleNotice: (422, "Notice not possible", "The notice makes no sense."),
     PlanNotFound: (404, "Plan not found", "There is no such plan, or it has no certificate."),
     ImportNotFound: (404, "Import not found", "The account has sent no such import."),
     RoundNotFound: (404, "Round not found", "There is no such round, or it is not open yet."),
@@ -232,7 +235,7 @@ def _known_problem(_handler: ExceptionHandler, _request: Request, error: Excepti
         status = error.status
     if isinstance(error, NotBookableYet) and error.until is not None:
         detail = f"Nights are open for booking until {error.until.isoformat()}."
-    more = {"errors": _faults_in(error)} if isinstance(error, UnusableFacilities) else {}
+    more = {"errors": _faults_in(error)} if isinstance(error, UnusableFacilities | UnusableDays) else {}
     return Problem(title=title, type_=type_, detail=detail, status=status, headers=_headers_of(error, status), **more)
 
 
@@ -241,7 +244,7 @@ def type_of(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def _faults_in(error: UnusableFacilities) -> list[dict[str, Any]]:
+def _faults_in(error: UnusableFacilities | UnusableDays) -> list[dict[str, Any]]:
     """List what is wrong with a file in its sender's own words: that is what it was sent to learn."""
     return [{"line": fault.line, "field": fault.field, "what": fault.message} for fault in error.faults]
 

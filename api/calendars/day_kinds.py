@@ -80,7 +80,7 @@ def day_kinds(country: str, *, first: date, last: date, overrides: Mapping[date,
     """
     start, end = day_number(first), day_number(last)
     dates = [date_of(number) for number in range(start, end + 1)]
-    kinds = [_official_kind(country.upper(), day) for day in dates]
+    kinds = [official_kind(country.upper(), day) for day in dates]
     workday = np.array([kind[0] for kind in kinds], dtype=np.bool_)
     provisional = np.array([kind[1] for kind in kinds], dtype=np.bool_)
     for day, word in (overrides or {}).items():
@@ -91,8 +91,8 @@ def day_kinds(country: str, *, first: date, last: date, overrides: Mapping[date,
     return DayKinds(first=start, workday=workday, provisional=provisional)
 
 
-def _official_kind(country: str, day: date) -> tuple[bool, bool]:
-    """Whether a date is a workday, and whether that is provisional."""
+def official_kind(country: str, day: date) -> tuple[bool, bool]:
+    """Whether a date is a workday by the official calendars, and whether that is provisional; `country` in capitals."""
     if country == "CN":
         try:
             return chinese_calendar.is_workday(day), False
@@ -106,7 +106,7 @@ _LOADED: dict[tuple[str, int], _Holidays | None] = {}
 
 
 def _library_kind(country: str, day: date) -> tuple[bool, bool]:
-    known = _country_year(country, day.year)
+    known = public_holidays(country, day.year)
     if known is None:
         return day.weekday() < 5, True
     names = known.get_list(day)
@@ -114,7 +114,7 @@ def _library_kind(country: str, day: date) -> tuple[bool, bool]:
     return known.is_working_day(day), estimated
 
 
-def _country_year(country: str, year: int) -> _Holidays | None:
+def public_holidays(country: str, year: int) -> _Holidays | None:
     """Public holidays of a country in a year; None where the library knows neither."""
     key = (country, year)
     if key not in _LOADED:

@@ -10,6 +10,7 @@ import typer
 
 from api.cli import (
     accounts,
+    calendars,
     capacity,
     neighbourhoods,
     plans,
@@ -35,6 +36,7 @@ for noun in (
     neighbourhoods,
     rounds,
     accounts,
+    calendars,
     capacity,
     service,
 ):

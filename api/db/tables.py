@@ -95,6 +95,8 @@ calendar_days = Table(
     owner("neighbourhood_id", "neighbourhoods", primary_key=True),
     Column("date", Date, primary_key=True),
     Column("kind", Text, nullable=False),
+    Column("holiday", Text, nullable=False, server_default=text("''")),
+    Column("notice_id", BigInteger, ForeignKey("calendar_notices.id", ondelete="SET NULL")),
     CheckConstraint("kind IN ('workday', 'rest_day')", name="kind"),
 )
 

@@ -6,8 +6,18 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, func, select
 
+from api.calendars.queries import calendar_overrides
 from api.db import tables
 from api.errors import ApiError
+
+__all__ = [
+    "FacilityNotFound",
+    "calendar_overrides",
+    "facility_marks",
+    "find_newest_plan_id",
+    "get_facility_row",
+    "planned_stays",
+]
 
 _f = tables.facilities
 
@@ -47,13 +57,6 @@ def facility_marks(connection: Connection, owner: int) -> dict[str, Row[Any]]:
     query = select(_f.c.code, _f.c.id, _f.c.version, _f.c.night_price_cents)
     rows = connection.execute(query.where(_f.c.neighbourhood_id == owner, _f.c.status == "published"))
     return {row.code: cast("Row[Any]", row) for row in rows}
-
-
-def calendar_overrides(connection: Connection, owner: int) -> dict[Any, str]:
-    """Return the days a neighbourhood has its own word on."""
-    t = tables.calendar_days
-    rows = connection.execute(select(t.c.date, t.c.kind).where(t.c.neighbourhood_id == owner))
-    return {row.date: row.kind for row in rows}
 
 
 def find_newest_plan_id(connection: Connection, owner: int) -> int | None:

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.calendars.queries import calendar_overrides
 from api.dependencies import Connected
 from api.facilities.availability import MOST_DAYS, Place, PlannedStay, availability, days_between
 from api.facilities.queries import (
-    calendar_overrides,
     facility_marks,
     find_newest_plan_id,
     get_facility_row,

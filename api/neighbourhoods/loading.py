@@ -10,6 +10,7 @@ import polars as pl
 import shapely
 from sqlalchemy import ARRAY, BigInteger, Column, ColumnElement, Connection, Row, Select, Table, func, literal, select
 
+from api.calendars.queries import calendar_overrides
 from api.db import tables
 from api.errors import ApiError
 from api.neighbourhoods.model import (
@@ -70,7 +71,7 @@ def load_neighbourhood(connection: Connection, name: str) -> Neighbourhood:
         decisions=_frame(connection, _decisions_query(row.id), DECISIONS_SCHEMA),
         walks=_frame(connection, _walks_query(row.id), WALKS_SCHEMA) if row.has_walks else None,
         streets=None,
-        calendar_overrides={day.date: day.kind for day in _rows_of(connection, tables.calendar_days, row.id, "date")},
+        calendar_overrides=calendar_overrides(connection, row.id),
         input_sha256=row.input_sha256,
         warnings=tuple(row.warnings),
     )
@@ -168,10 +169,6 @@ def _window(row: Row[Any]) -> Window:
 def _month_day(text: str) -> tuple[int, int]:
     month, day = text.split("-")
     return int(month), int(day)
-
-
-def _rows_of(connection: Connection, table: Table, owner: int, order: str) -> list[Row[Any]]:
-    return list(connection.execute(select(table).where(table.c.neighbourhood_id == owner).order_by(table.c[order])))
 
 
 def _frame(connection: Connection, query: Select[Any], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from api.calendars.clock import day_number
 from api.calendars.day_kinds import DayKinds, day_kinds
-from api.facilities.queries import calendar_overrides
+from api.calendars.queries import calendar_overrides
 from api.neighbourhoods.loading import PUBLISHED, load_facilities
 from api.neighbourhoods.model import Facility
 from api.openings.continuing import continued, keeps_all

@@ -63,6 +63,7 @@ FACILITY_OF_ITS_OWNER = Rule(ACCOUNTS, frozenset({PLANNER}))
 OFFERING = Rule(frozenset({OWNER, PLANNER}), frozenset({OWNER, PLANNER}))
 SEEN = {"If-Match": '"2"'}
 WITHDRAWAL = {"kind": "facility", "urgency": "planned", "reason": "sold", "from": "2030-01-01T00:00:00Z"}
+NOTICE = {"whose": "country", "year": 2030, "source": "a notice", "days": []}
 WINDOW = {"days": "daily", "from": "18:00", "to": "31:30", "bays": 3}
 FEATURE = {
     "type": "Feature",
@@ -94,6 +95,8 @@ RULES: dict[str, Rule] = {
     "GET /v1/neighbourhoods/{neighbourhood}/free-bays": PUBLIC,
     "POST /v1/neighbourhoods/{neighbourhood}/free-bays": PUBLIC,
     "GET /v1/tiles/facilities/{z}/{x}/{y}.mvt": PUBLIC,
+    "GET /v1/calendars/{neighbourhood}": PUBLIC,
+    "GET /v1/calendars/{neighbourhood}/notices": PUBLIC,
     "GET /v1/plans/{plan}": PUBLIC,
     "GET /v1/plans/{plan}/assignments": PUBLIC,
     "GET /v1/plans/{plan}/unserved": PUBLIC,
@@ -231,6 +234,10 @@ RULES: dict[str, Rule] = {
     "POST /v1/rounds/{round}/publication": Rule(frozenset({PLANNER}), frozenset({PLANNER}), {"plan": 1}),
     "GET /v1/rounds/{round}/report": PUBLIC,
     "GET /v1/applications/{application}/receipt": HOUSEHOLD,
+    "POST /v1/calendars/{neighbourhood}/notices/preview": Rule(PLANNING.may, PLANNING.anywhere, NOTICE),
+    "POST /v1/calendars/{neighbourhood}/notices": Rule(
+        PLANNING.may, PLANNING.anywhere, {"notice": NOTICE, "token": "seen"}
+    ),
     "GET /v1/plate-disputes": PLANNING,
     "POST /v1/plate-disputes/{dispute}/decision": PLANNING,
 }
