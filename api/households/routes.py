@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,6 +12,7 @@ from api.accounts.dependencies import CommitteeWorker, Resident, SignedIn, Trans
 from api.accounts.showing import address_of
 from api.households import queries, service
 from api.households.schemas import ActOut, ActPage, HouseholdIn, HouseholdOut, VisitIn, VisitOut
+from api.waitlist.moving import move_entries
 
 router = APIRouter(prefix="/v1", tags=["households"])
 
@@ -23,8 +25,10 @@ def get_household(transaction: Transaction, resident: Resident) -> HouseholdOut:
 
 @router.put("/household", summary="Say where the household lives")
 def put_household(transaction: Transaction, principal: SignedIn, wanted: HouseholdIn) -> HouseholdOut:
-    """Found one's household in a home, or move it: whatever it has stays with it."""
+    """Found one's household in a home, or move it: whatever it has stays with it, its rank on a waitlist too."""
     settled = service.settle(transaction, principal, home_id=wanted.home)
+    if principal.household_id is not None:
+        move_entries(transaction, principal.household_id, now=datetime.now(UTC))
     return _shown(transaction, settled.household_id or 0)
 
 

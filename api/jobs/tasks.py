@@ -26,7 +26,9 @@ from api.jobs.service import (
     roll_horizon,
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.offers.jobs import lapse_offers, remind_of_offers
 from api.overstays.jobs import size_buffers
+from api.permits.jobs import follow_new_cars, tell_of_terms_ending, turn_rounds
 from api.rounds.allocating import JOB as ALLOCATION
 from api.rounds.allocating import allocate_round
 from api.rounds.jobs import close_rounds
@@ -42,6 +44,11 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "roll_horizon": roll_horizon,
     "place_nights_of_permits": place_nights_of_permits,
     "close_rounds": close_rounds,
+    "turn_rounds": turn_rounds,
+    "tell_of_terms_ending": tell_of_terms_ending,
+    "follow_new_cars": follow_new_cars,
+    "lapse_offers": lapse_offers,
+    "remind_of_offers": remind_of_offers,
     "finish_withdrawals": finish_due_withdrawals,
     "refresh_allow_lists": refresh_allow_lists,
     "end_forgotten_gate_sessions": end_forgotten,
@@ -59,6 +66,11 @@ CLOCK = {
     "roll_horizon": "*/10 * * * *",  # days begin at another hour in every zone; most of the time nothing is late
     "place_nights_of_permits": "5-55/10 * * * *",
     "close_rounds": "* * * * *",
+    "turn_rounds": "*/10 * * * *",
+    "tell_of_terms_ending": "52 * * * *",
+    "follow_new_cars": "2-52/10 * * * *",
+    "lapse_offers": "* * * * *",
+    "remind_of_offers": "*/5 * * * *",
     "finish_withdrawals": "22 * * * *",
     "refresh_allow_lists": "* * * * *",
     "end_forgotten_gate_sessions": "12 * * * *",

@@ -30,7 +30,7 @@ __all__ = [
     "remind_of_offers",
 ]
 
-_AT_ONCE = 200
+MOST_AT_ONCE = 200
 """Offers that lapse in one transaction: those who decline meanwhile wait for it."""
 
 
@@ -123,7 +123,7 @@ def lapse_offers(connection: Connection, *, now: datetime) -> int:
     Who accepts at the same moment is first or too late: either the offer waits no more, or its time is over.
     """
     with rights_of_worker(connection):
-        due = queries.list_due(connection, most=_AT_ONCE, now=now)
+        due = queries.list_due(connection, most=MOST_AT_ONCE, now=now)
         if not due:
             return 0
         lock_ledger(connection, sorted({row.bay_group_id for row in due}))

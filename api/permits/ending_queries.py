@@ -42,7 +42,8 @@ _RELEASE = text(
 _OVER = text(
     "SELECT p.id FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id "
-    "WHERE p.state = 'active' AND upper(p.term) <= (:now AT TIME ZONE n.timezone)::date ORDER BY p.id LIMIT :most"
+    "WHERE p.state IN ('offered', 'active') AND upper(p.term) <= (:now AT TIME ZONE n.timezone)::date "
+    "ORDER BY p.id LIMIT :most"
 )
 
 
@@ -77,5 +78,5 @@ def record_releases(connection: Connection, permit_ids: Sequence[int], *, cause:
 
 
 def list_over(connection: Connection, *, most: int, now: datetime) -> list[int]:
-    """List the permits in force whose term is over, at most so many."""
+    """List the permits and offers whose term is over, at most so many."""
     return list(connection.scalars(_OVER, {"now": now, "most": most}))

@@ -94,3 +94,31 @@ def forget_given_back(connection: Connection, permit_id: int, *, first: date, la
         WHERE permit_id = :permit AND state = 'given_back' AND night BETWEEN :first AND :last AND lower(during) > :now
     """
     connection.execute(text(query), {"permit": permit_id, "first": first, "last": last, "now": now})
+
+
+def follow_cars(connection: Connection, household_ids: Sequence[int] | None) -> Sequence[Row[Any]]:
+    """Let permits, and applications that wait, be for the car that their household has; return permits that changed."""
+    values = {"households": None if household_ids is None else list(household_ids)}
+    waiting = """
+        UPDATE applications a SET vehicle_id = v.id FROM waitlist_entries e, vehicles v
+        WHERE e.application_id = a.id AND e.state IN ('waiting', 'offered') AND v.household_id = a.household_id
+          AND v.withdrawn_at IS NULL AND v.id <> a.vehicle_id
+          AND (CAST(:households AS bigint[]) IS NULL OR a.household_id = ANY(:households))
+    """
+    connection.execute(text(waiting), values)
+    query = """
+        UPDATE permits p SET vehicle_id = v.id
+        FROM vehicles v, bay_groups g, facilities f, neighbourhoods n
+        WHERE v.household_id = p.household_id AND v.withdrawn_at IS NULL AND v.id <> p.vehicle_id
+          AND p.state IN ('offered', 'active') AND g.id = p.bay_group_id AND f.id = g.facility_id
+          AND n.id = f.neighbourhood_id
+          AND (CAST(:households AS bigint[]) IS NULL OR p.household_id = ANY(:households))
+        RETURNING p.id, p.household_id, g.facility_id, n.timezone
+    """
+    return connection.execute(text(query), values).all()
+
+
+def under_way(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Return those of some permits whose car stands there, or may, at a moment."""
+    query = "SELECT permit_id FROM stays WHERE permit_id = ANY(:ids) AND state = 'confirmed' AND during @> :now"
+    return set(connection.scalars(text(query), {"ids": list(permit_ids), "now": now}))

@@ -16,7 +16,7 @@ from api.permits import ending_queries, queries
 from api.permits.ending import end_permits
 
 _A_DAY = timedelta(days=1)
-_AT_ONCE = 500
+MOST_AT_ONCE = 500
 """Permits that end in one transaction."""
 
 
@@ -59,7 +59,7 @@ def end_permit(connection: Connection, permit_id: int, *, reason: str, now: date
 def end_terms(connection: Connection, *, now: datetime) -> int:
     """End permits whose last night is over, at most some hundreds, and tell their households; return how many."""
     with rights_of_worker(connection):
-        over = ending_queries.list_over(connection, most=_AT_ONCE, now=now)
+        over = ending_queries.list_over(connection, most=MOST_AT_ONCE, now=now)
         end_permits(connection, over, reason="term_over", now=now)
         tell(connection, [_ended(permit, "term_over") for permit in queries.list_ended(connection, over)], now=now)
     return len(over)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.accounts.dependencies import Planner, Resident, Transaction, keys_of
+from api.permits.cars import follow_cars
 from api.vehicles import queries, service
 from api.vehicles.plates import open_plate
 from api.vehicles.schemas import Decision, DisputeOut, DisputePage, Received, VehicleIn, VehicleOut, needs_text
@@ -41,6 +43,7 @@ def put_vehicle(request: Request, transaction: Transaction, resident: Resident, 
         height_m=wanted.height_m,
         needs=needs_text(wanted.needs),
     )
+    follow_cars(transaction, household_ids=[resident.household_id or 0], now=datetime.now(UTC))
     return Received()
 
 

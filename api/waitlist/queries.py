@@ -98,6 +98,31 @@ _PASSES = text(
     "WHERE w.entry_id = :entry "
     "ORDER BY w.passed_at DESC, w.offer_id DESC LIMIT :most"
 )
+_WAITING_OF = text(
+    """
+    SELECT e.id, e.round_id, a.id AS application_id, a.days, a.arrive_min, a.leave_min, a.stay_through, a.max_walk_m,
+           a.needs, a.height_m, r.policy, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
+           (SELECT h.home_id FROM households h WHERE h.id = e.household_id) AS new_home_id
+    FROM waitlist_entries e JOIN applications a ON a.id = e.application_id JOIN rounds r ON r.id = e.round_id
+    WHERE e.household_id = :household AND e.state = 'waiting' ORDER BY e.id
+    """
+)
+_NEAR = text(
+    """
+    SELECT g.id, g.code AS bay_group, g.kinds, g.facility_id, f.code AS facility, f.max_height_m, f.neighbourhood_id,
+           n.country, n.timezone, w.walk_m
+    FROM round_facilities o
+    JOIN facilities f ON f.id = o.facility_id AND f.status = 'published'
+    JOIN walk_pairs w ON w.facility_id = f.id AND w.home_id = :home AND w.walk_m <= :limit_m
+    JOIN neighbourhoods n ON n.id = f.neighbourhood_id
+    JOIN bay_groups g ON g.facility_id = f.id
+    WHERE o.round_id = :round ORDER BY w.walk_m, g.id
+    """
+)
+_FORGET_OPTIONS = text("DELETE FROM waitlist_options WHERE entry_id = :entry")
+_MOVE = text(
+    "UPDATE applications SET home_id = :home WHERE id = (SELECT application_id FROM waitlist_entries WHERE id = :entry)"
+)
 _PERMITS = text("SELECT permit_id FROM offers WHERE id = ANY(:ids)")
 _LENGTHS = text(
     """
@@ -188,6 +213,23 @@ def list_passes(connection: Connection, entry_id: int, *, most: int) -> list[Row
 def permits_of(connection: Connection, offer_ids: Sequence[int]) -> list[int]:
     """Return the permits of offers."""
     return list(connection.scalars(_PERMITS, {"ids": list(offer_ids)}))
+
+
+def list_waiting_of(connection: Connection, household_id: int) -> list[Row[Any]]:
+    """Return the entries of a household that wait, with what it applied for and where it lives now."""
+    return list(connection.execute(_WAITING_OF, {"household": household_id}))
+
+
+def list_groups_near(connection: Connection, round_id: int, *, home_id: int, limit_m: float) -> list[Row[Any]]:
+    """List the bay groups of a round within a walk of a home, the nearest first."""
+    return list(connection.execute(_NEAR, {"round": round_id, "home": home_id, "limit_m": limit_m}))
+
+
+def replace_options(connection: Connection, entry_id: int, options: Sequence[tuple[int, int]], *, home_id: int) -> None:
+    """Let an entry wait for other bay groups, from another home."""
+    connection.execute(_MOVE, {"entry": entry_id, "home": home_id})
+    connection.execute(_FORGET_OPTIONS, {"entry": entry_id})
+    add_options(connection, [(entry_id, group, walk_m) for group, walk_m in options])
 
 
 def list_lengths(connection: Connection, neighbourhood_id: int) -> list[Row[Any]]:
