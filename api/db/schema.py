@@ -16,6 +16,7 @@ from api.db import (
     stay_tables,
     supply_tables,
     walk_tables,
+    withdrawal_tables,
 )
 from api.db.tables import metadata
 
@@ -34,4 +35,5 @@ __all__ = [
     "stay_tables",
     "supply_tables",
     "walk_tables",
+    "withdrawal_tables",
 ]

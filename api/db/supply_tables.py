@@ -83,6 +83,17 @@ withdrawals = Table(
     Column("households", Integer, nullable=False),
     moment_made("confirmed_at"),
     Column("confirmed_by", BigInteger),
+    Column("moved", Integer, nullable=False, server_default=text("0")),
+    Column("not_moved", Integer, nullable=False, server_default=text("0")),
+    Column("stays_moved", Integer, nullable=False, server_default=text("0")),
+    Column("by_tier", JSON),
+    Column("extra_walk_m", Integer),
+    Column("called_off_at", DateTime(timezone=True)),
+    Column("called_off_by", BigInteger),
     CheckConstraint("urgency IN ('planned', 'emergency')", name="urgency"),
-    CheckConstraint("0 <= permits AND 0 <= households AND households <= stays", name="counts"),
+    CheckConstraint("0 <= permits AND 0 <= households AND households <= stays + permits", name="counts"),
+    CheckConstraint(
+        "0 <= moved AND 0 <= not_moved AND moved + not_moved <= permits AND 0 <= stays_moved AND stays_moved <= stays",
+        name="moved",
+    ),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +18,19 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.principal import Principal
 from api.facilities import withdrawal_queries as queries
-from api.notices.queries import tell_of_withdrawal
 from api.openings.queries import list_stays_outside
 from api.openings.service import materialise
+from api.reaccommodation.service import (
+    Cause,
+    Rehousing,
+    find_places,
+    hit_stays,
+    keep_others_waiting,
+    lower_ledger,
+    num_movable,
+    offered_now,
+    rehouse,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,31 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """Whom a change hits: numbers, never names. `token` confirms exactly this."""
+    """
+    Whom a change hits: numbers, never names. `token` confirms exactly this.
+
+    Attributes
+    ----------
+    moved, not_moved
+        Permits with another place, for good or for the nights they lose; permits and offers without one. Nights that
+        only get another bay of their own group are in neither.
+    by_tier
+        `hit` and `moved` by tier.
+    extra_walk_m
+        Mean of what those who move walk more than before.
+    bookings_movable
+        Bookings for which a bay is free nearby at the same times, as far as nobody takes it meanwhile.
+    """
 
     stays: int
     bookings: int
     permits: int
     households: int
+    moved: int
+    not_moved: int
+    by_tier: Mapping[str, Mapping[str, int]]
+    extra_walk_m: int | None
+    bookings_movable: int
     effective_from: datetime
     token: str
 
@@ -80,7 +109,8 @@ def carry_out(
     """
     Make a change if its token is right, or if it hits nobody and the token is empty; otherwise only tell whom it hits.
 
-    The caller has locked the facility. Stays that are hit end with a notice each.
+    The caller has locked the facility. Permits that are hit get another place, all of them at once, the highest tier
+    first; bookings and nights that are sold already move to the nearest free bay. Everybody is told.
 
     Parameters
     ----------
@@ -89,65 +119,87 @@ def carry_out(
     token
         None only looks; the empty text goes ahead where nobody is hit.
     """
+    keep_others_waiting(connection, change.facility_id)
+    offered = offered_now(connection, change.facility_id)
     before = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)}
     savepoint = connection.begin_nested()
     make()
     materialise(connection, facility_ids=[change.facility_id], now=now)
-    outside = [row.id for row in list_stays_outside(connection, [change.facility_id], now=now)]
-    hit = queries.stays_of(connection, [stay for stay in outside if stay not in before], after=change.after)
-    found = _consequences(change, hit)
-    if token is None or (token != found.token and (token or hit)):
+    outside = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)} - before
+    places = find_places(connection, change.facility_id, before=offered, after=change.after, now=now)
+    lost = hit_stays(connection, places, after=max(change.after, now))
+    hit = queries.stays_of(connection, sorted(outside.union(lost)), after=change.after)
+    found = _consequences(change, hit, places)
+    if token is None or (token != found.token and (token or hit or places.fates)):
+        found = replace(found, bookings_movable=num_movable(connection, [row.id for row in hit], now=now))
         savepoint.rollback()
         return Outcome(found, withdrawal_id=None, done=False)
     savepoint.commit()
-    return Outcome(
-        found, withdrawal_id=_end_stays(connection, change, hit, found, principal=principal, now=now), done=True
-    )
+    withdrawal_id = _carry_on(connection, change, hit, found, places, principal=principal, now=now)
+    return Outcome(found, withdrawal_id=withdrawal_id, done=True)
 
 
-def _consequences(change: Change, hit: Sequence[Row[Any]]) -> Consequences:
+def _consequences(change: Change, hit: Sequence[Row[Any]], places: Rehousing) -> Consequences:
+    holdings = [fate.hit.holding for fate in places.fates]
+    permits = {row.permit_id for row in hit if row.permit_id is not None}
     return Consequences(
         stays=len(hit),
         bookings=sum(row.kind == "booking" for row in hit),
-        permits=len({row.permit_id for row in hit if row.permit_id is not None}),
-        households=len({row.household_id for row in hit}),
+        permits=len(permits | {holding.permit_id for holding in holdings}),
+        households=len({row.household_id for row in hit} | {holding.permit.household_id for holding in holdings}),
+        moved=places.moved,
+        not_moved=places.not_moved,
+        by_tier=places.by_tier,
+        extra_walk_m=places.extra_walk_m,
+        bookings_movable=0,
         effective_from=change.after,
-        token=_token(change, hit),
+        token=_token(change, hit, places),
     )
 
 
-def _token(change: Change, hit: Sequence[Row[Any]]) -> str:
-    seen = [change.facility_id, change.version, change.words, change.urgency, [row.id for row in hit]]
+def _token(change: Change, hit: Sequence[Row[Any]], places: Rehousing) -> str:
+    # A night is known by its permit: it may be placed only now, and then is another stay each time.
+    stays = [row.id if row.night is None else [row.permit_id, row.night.isoformat()] for row in hit]
+    seen = [change.facility_id, change.version, change.words, change.urgency, stays, places.told()]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _end_stays(
+def _carry_on(
     connection: Connection,
     change: Change,
     hit: Sequence[Row[Any]],
     found: Consequences,
+    places: Rehousing,
     *,
     principal: Principal,
     now: datetime,
 ) -> int | None:
-    """Cancel the stays that are hit, and keep the withdrawal; an edit that hits nobody withdraws nothing."""
-    if not hit and change.words["kind"] == "edit":
+    """Keep the withdrawal and move whom it hits; an edit that hits nobody withdraws nothing."""
+    if not hit and not places.fates and change.words["kind"] == "edit":
+        lower_ledger(connection, places)
         return None
-    withdrawal_id = queries.add_withdrawal(
-        connection,
-        {
-            "facility_id": change.facility_id,
-            "version": change.becomes,
-            "change": json.dumps(change.words, ensure_ascii=False),
-            "urgency": change.urgency,
-            "reason": change.reason,
-            "effective_from": change.after,
-            "stays": found.stays,
-            "permits": found.permits,
-            "households": found.households,
-            "confirmed_by": principal.account_id,
-        },
-    )
-    cancelled = queries.cancel_stays(connection, [row.id for row in hit])
-    tell_of_withdrawal(connection, withdrawal_id, stay_ids=cancelled, now=now)
+    withdrawal_id = queries.add_withdrawal(connection, _row(change, found, principal=principal, now=now))
+    cause = Cause(withdrawal_id, change.facility_id, change.reason, change.urgency, change.after)
+    moved = rehouse(connection, places, cause, [row.id for row in hit], now=now)
+    queries.note_stays_moved(connection, withdrawal_id, moved)
     return withdrawal_id
+
+
+def _row(change: Change, found: Consequences, *, principal: Principal, now: datetime) -> dict[str, Any]:
+    return {
+        "facility_id": change.facility_id,
+        "version": change.becomes,
+        "change": json.dumps(change.words, ensure_ascii=False),
+        "urgency": change.urgency,
+        "reason": change.reason,
+        "effective_from": change.after,
+        "stays": found.stays,
+        "permits": found.permits,
+        "households": found.households,
+        "moved": found.moved,
+        "not_moved": found.not_moved,
+        "by_tier": json.dumps(found.by_tier),
+        "extra_walk_m": found.extra_walk_m,
+        "confirmed_at": now,
+        "confirmed_by": principal.account_id,
+    }

@@ -124,6 +124,13 @@ class ConfirmedWithdrawal(BaseModel):
     token: str = Field(min_length=1, max_length=64)
 
 
+class TierOut(BaseModel):
+    """Permits and offers of a tier: those hit, and those with another place."""
+
+    hit: int
+    moved: int
+
+
 class ConsequencesOut(BaseModel):
     """Whom a change hits: numbers, never names. `token` confirms exactly this."""
 
@@ -131,6 +138,11 @@ class ConsequencesOut(BaseModel):
     bookings: int
     permits: int
     households: int
+    moved: int = Field(description="Permits with another place, for good or for the nights they lose")
+    not_moved: int = Field(description="Permits and offers for which there is no other place")
+    by_tier: dict[str, TierOut]
+    extra_walk_m: int | None = Field(description="Mean of what those who move walk more than before")
+    bookings_movable: int = Field(description="Bookings for which a bay is free nearby at the same times")
     effective_from: datetime
     token: str
 
@@ -158,6 +170,12 @@ class WithdrawalOut(BaseModel):
     stays: int
     permits: int
     households: int
+    moved: int = Field(description="Permits with another place, for good or for the nights they lose")
+    not_moved: int = Field(description="Permits and offers for which there was no other place")
+    stays_moved: int = Field(description="Bookings and single nights with another bay at the same times")
+    by_tier: dict[str, TierOut] | None
+    extra_walk_m: int | None
+    called_off_at: datetime | None
 
 
 class WithdrawalList(BaseModel):

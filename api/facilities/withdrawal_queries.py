@@ -43,20 +43,11 @@ def set_status(connection: Connection, facility_id: int, status: str) -> None:
     connection.execute(update(_f).where(_f.c.id == facility_id).values(status=status))
 
 
-def cancel_stays(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """End stays that lost their bay; return those that their households have not ended themselves meanwhile."""
-    query = text(
-        "UPDATE stays SET state = 'cancelled', ended_at = clock_timestamp()"
-        " WHERE id = ANY(:ids) AND state = 'confirmed' RETURNING id"
-    )
-    return list(connection.scalars(query, {"ids": list(ids)}))
-
-
 def stays_of(connection: Connection, ids: Sequence[int], *, after: datetime) -> list[Row[Any]]:
-    """Return `id`, `household_id`, `permit_id` and `kind` of stays that end after a moment, by id."""
+    """Return `id`, `household_id`, `permit_id`, `night` and `kind` of stays that end after a moment, in one order."""
     query = text(
-        "SELECT id, household_id, permit_id, kind FROM stays"
-        " WHERE id = ANY(:ids) AND upper(during) > :after ORDER BY id"
+        "SELECT id, household_id, permit_id, night, kind FROM stays"
+        " WHERE id = ANY(:ids) AND upper(during) > :after ORDER BY permit_id, night, id"
     )
     return list(connection.execute(query, {"ids": list(ids), "after": after}))
 
@@ -65,10 +56,19 @@ def add_withdrawal(connection: Connection, values: Mapping[str, Any]) -> int:
     """Store a withdrawal; return its id."""
     statement = text(
         "INSERT INTO withdrawals (facility_id, version, change, urgency, reason, effective_from, stays, permits,"
-        " households, confirmed_by) VALUES (:facility_id, :version, CAST(:change AS json), :urgency, :reason,"
-        " :effective_from, :stays, :permits, :households, :confirmed_by) RETURNING id"
+        " households, moved, not_moved, by_tier, extra_walk_m, confirmed_at, confirmed_by)"
+        " VALUES (:facility_id, :version, CAST(:change AS json), :urgency, :reason, :effective_from, :stays, :permits,"
+        " :households, :moved, :not_moved, CAST(:by_tier AS json), :extra_walk_m, :confirmed_at, :confirmed_by)"
+        " RETURNING id"
     )
     return int(connection.execute(statement, values).scalar_one())
+
+
+def note_stays_moved(connection: Connection, withdrawal_id: int, number: int) -> None:
+    """Say how many stays were moved one by one."""
+    connection.execute(
+        text("UPDATE withdrawals SET stays_moved = :number WHERE id = :id"), {"id": withdrawal_id, "number": number}
+    )
 
 
 def list_withdrawals(connection: Connection, facility_id: int) -> list[Row[Any]]:
@@ -77,13 +77,13 @@ def list_withdrawals(connection: Connection, facility_id: int) -> list[Row[Any]]
     return list(connection.execute(query, {"id": facility_id}))
 
 
-def withdraw_those_due(connection: Connection, *, forever: datetime) -> list[int]:
+def withdraw_those_due(connection: Connection, *, forever: datetime, now: datetime) -> list[int]:
     """Take off the list the published facilities whose closure for good has begun; return their ids."""
     query = text(
         "UPDATE facilities f SET status = 'withdrawn' FROM neighbourhoods n"
         " WHERE n.id = f.neighbourhood_id AND f.status = 'published' AND EXISTS ("
         "   SELECT FROM closures c WHERE c.facility_id = f.id AND c.closed_to = :forever"
-        "   AND c.closed_from <= clock_timestamp() AT TIME ZONE n.timezone)"
+        "   AND c.closed_from <= :now AT TIME ZONE n.timezone)"
         " RETURNING f.id"
     )
-    return [cast("int", found) for found in connection.scalars(query, {"forever": forever})]
+    return [cast("int", found) for found in connection.scalars(query, {"forever": forever, "now": now})]

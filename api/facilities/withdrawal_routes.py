@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -37,7 +38,7 @@ def post_preview(
     transaction: Transaction, principal: SignedIn, facility: FacilityId, wanted: WithdrawalIn
 ) -> ConsequencesOut:
     """Count stays, permits and households; nothing is changed."""
-    outcome = withdraw(transaction, facility, _meant(wanted), principal=principal, token=None)
+    outcome = withdraw(transaction, facility, _meant(wanted), principal=principal, token=None, now=datetime.now(UTC))
     return consequences_out(outcome.consequences)
 
 
@@ -52,7 +53,14 @@ def post_withdrawal(
     transaction: Transaction, principal: SignedIn, facility: FacilityId, wanted: ConfirmedWithdrawal
 ) -> Response:
     """Take capacity back exactly as the preview showed; 409 with new numbers where it would hit others by now."""
-    outcome = withdraw(transaction, facility, _meant(wanted.withdrawal), principal=principal, token=wanted.token)
+    outcome = withdraw(
+        transaction,
+        facility,
+        _meant(wanted.withdrawal),
+        principal=principal,
+        token=wanted.token,
+        now=datetime.now(UTC),
+    )
     if outcome.done:
         [made] = [row for row in queries.list_withdrawals(transaction, facility) if row.id == outcome.withdrawal_id]
         return Response(withdrawal_out(made).model_dump_json(), status_code=201, media_type="application/json")

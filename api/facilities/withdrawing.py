@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -48,7 +48,13 @@ class Withdrawal:
 
 
 def withdraw(
-    connection: Connection, facility_id: int, wanted: Withdrawal, *, principal: Principal, token: str | None
+    connection: Connection,
+    facility_id: int,
+    wanted: Withdrawal,
+    *,
+    principal: Principal,
+    token: str | None,
+    now: datetime,
 ) -> Outcome:
     """
     Tell whom a withdrawal hits, or make it where the token is the one that was told.
@@ -72,7 +78,7 @@ def withdraw(
     require_control(principal, owner_id=facility.owner_id)
     if facility.status != PUBLISHED:
         raise SupplyConflict("the facility has been withdrawn already")
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    now = now.replace(second=0, microsecond=0)
     zone = ZoneInfo(facility.timezone)
     start = _start(wanted, facility, local_now=now.astimezone(zone).replace(tzinfo=None))
     change = Change(
@@ -92,9 +98,9 @@ def withdraw(
     return outcome
 
 
-def finish_withdrawals(connection: Connection) -> list[int]:
+def finish_withdrawals(connection: Connection, *, now: datetime) -> list[int]:
     """Take facilities off the list whose closure for good has begun; a job runs it every day. Return their ids."""
-    return withdrawal_queries.withdraw_those_due(connection, forever=FOREVER)
+    return withdrawal_queries.withdraw_those_due(connection, forever=FOREVER, now=now)
 
 
 def _start(wanted: Withdrawal, facility: Row[Any], *, local_now: datetime) -> datetime:

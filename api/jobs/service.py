@@ -125,10 +125,10 @@ def _sum(parts: Iterable[Counts]) -> Counts:
     return done
 
 
-def finish_due_withdrawals(engine: Engine) -> Counts:
+def finish_due_withdrawals(engine: Engine, *, now: datetime | None = None) -> Counts:
     """Take facilities off the list whose closure for good has begun."""
     with work(engine) as connection:
-        return {"facilities": len(finish_withdrawals(connection))}
+        return {"facilities": len(finish_withdrawals(connection, now=now or datetime.now(UTC)))}
 
 
 def forget(engine: Engine) -> Counts:

@@ -38,6 +38,18 @@ class Permit:
     offered: bool = False
     """It waits for its household's word: tonight stays for bookings, and is lent from tomorrow on to nobody else."""
 
+    detours: tuple[tuple[date, date, int | None], ...] = ()
+    """Nights at another bay group, or (None) at none; first and last included."""
+
+    @property
+    def bay_group_ids(self) -> set[int]:
+        """The bay groups of all its nights."""
+        return {self.bay_group_id, *(group for _, _, group in self.detours if group is not None)}
+
+    def group_on(self, night: date) -> int | None:
+        """Return the bay group of a night, None where there is none."""
+        return next((group for first, last, group in self.detours if first <= night <= last), self.bay_group_id)
+
     def is_away(self, night: date) -> bool:
         """Whether a night was given back, or is left out."""
         return night in self.days_left_out or any(first <= night <= last for first, last in self.absences)
@@ -211,7 +223,7 @@ def place_nights(
     open_for: dict[tuple[int, int, int], OpenBays] = {}
     for night in sorted(nights):
         permit = permits[night.permit_id]
-        group = permit.bay_group_id
+        group = permit.group_on(night.night) or permit.bay_group_id
         when = group, night.begin_min, night.end_min
         if when not in open_for:
             numbers = _open_numbers(openings.get(group, ()), night, until_min[group])

@@ -32,23 +32,44 @@ def _set_roles(connection: Connection, roles: str) -> None:
 def active_permits(
     connection: Connection, facility_ids: Sequence[int], *, ids: Sequence[int] | None = None, since: date
 ) -> list[Permit]:
-    """List the permits and offers at facilities whose term does not end before a date, with the nights given back."""
+    """
+    List the permits and offers at facilities whose term does not end before a date, with the nights given back.
+
+    Permits that spend nights there although their own bay group is elsewhere are among them.
+    """
     query = text(
         "SELECT p.id, p.household_id, p.bay_group_id, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, "
         "p.arrive_min, p.leave_min, p.stay_through, p.days_left_out, p.state, "
         "away.first AS away_first, away.last AS away_last "
-        "FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id CROSS JOIN LATERAL ("
+        "FROM permits p CROSS JOIN LATERAL ("
         "SELECT array_agg(lower(a.nights) ORDER BY a.nights) AS first, "
         "array_agg(upper(a.nights) - 1 ORDER BY a.nights) AS last "
         "FROM permit_absences a WHERE a.permit_id = p.id) AS away "
-        "WHERE g.facility_id = ANY(:ids) AND p.state IN ('offered', 'active') AND upper(p.term) > :since "
+        "WHERE p.id IN (SELECT o.id FROM permits o JOIN bay_groups g ON g.id = o.bay_group_id "
+        "WHERE g.facility_id = ANY(:ids) UNION ALL SELECT d.permit_id FROM permit_detours d "
+        "JOIN bay_groups g ON g.id = d.bay_group_id WHERE g.facility_id = ANY(:ids)) "
+        "AND p.state IN ('offered', 'active') AND upper(p.term) > :since "
         "AND (CAST(:permits AS bigint[]) IS NULL OR p.id = ANY(:permits)) ORDER BY p.id"
     )
     values = {"ids": list(facility_ids), "since": since, "permits": None if ids is None else list(ids)}
-    return [_permit(row) for row in connection.execute(query, values)]
+    rows = connection.execute(query, values).all()
+    detours = _detours(connection, [row.id for row in rows])
+    return [_permit(row, detours.get(row.id, ())) for row in rows]
 
 
-def _permit(row: Row[Any]) -> Permit:
+def _detours(connection: Connection, permit_ids: Sequence[int]) -> dict[int, tuple[tuple[date, date, int | None], ...]]:
+    """Return the nights that permits spend elsewhere, as a permit has them."""
+    query = text(
+        "SELECT d.permit_id, lower(run) AS first, upper(run) - 1 AS last, d.bay_group_id "
+        "FROM permit_detours d CROSS JOIN LATERAL unnest(d.evenings) AS run WHERE d.permit_id = ANY(:ids) ORDER BY d.id"
+    )
+    found: dict[int, list[tuple[date, date, int | None]]] = defaultdict(list)
+    for row in connection.execute(query, {"ids": list(permit_ids)}):
+        found[row.permit_id].append((row.first, row.last, row.bay_group_id))
+    return {permit: tuple(runs) for permit, runs in found.items()}
+
+
+def _permit(row: Row[Any], detours: tuple[tuple[date, date, int | None], ...]) -> Permit:
     return Permit(
         id=row.id,
         household_id=row.household_id,
@@ -62,15 +83,19 @@ def _permit(row: Row[Any]) -> Permit:
         absences=tuple(zip(row.away_first or (), row.away_last or (), strict=True)),
         days_left_out=frozenset(row.days_left_out),
         offered=row.state == "offered",
+        detours=detours,
     )
 
 
 def list_facilities_with_permits(connection: Connection, *, since: date) -> list[int]:
     """List the published facilities at which permits are in force or offered whose term does not end before a date."""
     query = text(
-        "SELECT DISTINCT f.id FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id "
-        "JOIN facilities f ON f.id = g.facility_id "
-        "WHERE f.status = 'published' AND p.state IN ('offered', 'active') AND upper(p.term) > :since ORDER BY f.id"
+        "SELECT DISTINCT f.id FROM ("
+        "SELECT p.bay_group_id FROM permits p WHERE p.state IN ('offered', 'active') AND upper(p.term) > :since "
+        "UNION ALL SELECT d.bay_group_id FROM permit_detours d JOIN permits p ON p.id = d.permit_id "
+        "WHERE p.state = 'active' AND upper(d.evenings) > :since"
+        ") AS held JOIN bay_groups g ON g.id = held.bay_group_id JOIN facilities f ON f.id = g.facility_id "
+        "WHERE f.status = 'published' ORDER BY f.id"
     )
     return list(connection.scalars(query, {"since": since}))
 
@@ -95,7 +120,7 @@ def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequenc
         "AND s.state IN ('held', 'confirmed') AND s.during && tstzrange(:since, :until)"
     )
     values = {
-        "groups": [permit.bay_group_id for permit in permits],
+        "groups": sorted({group for permit in permits for group in permit.bay_group_ids}),
         "households": [permit.household_id for permit in permits],
         "since": utc_moment(min(night.begin_min for night in nights)),
         "until": utc_moment(max(night.end_min for night in nights)),

@@ -86,9 +86,9 @@ def _nights_without_stay(
     nights = [
         night
         for permit in permits.values()
-        if permit.bay_group_id in at_group
-        for night in at_group[permit.bay_group_id].of(permit)
-        if night.begin_min >= now_min
+        for group in sorted(permit.bay_group_ids & at_group.keys())
+        for night in at_group[group].of(permit)
+        if night.begin_min >= now_min and permit.group_on(night.night) == group
     ]
     if not nights:
         return []
@@ -124,7 +124,7 @@ def _place(
         nights,
         some,
         {group: list(found.values()) for group, found in openings.items()},
-        numbered_bays(connection, sorted({permit.bay_group_id for permit in some.values()})),
+        numbered_bays(connection, sorted({group for permit in some.values() for group in permit.bay_group_ids})),
         occupancy(connection, list(some.values()), nights),
         until_min={group: facility.until_min for facility in selling for group in facility.group_ids},
     )

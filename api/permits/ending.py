@@ -15,6 +15,7 @@ from api.openings.permit_queries import rights_of_worker
 from api.permits import ending_queries
 from api.permits.ledger import calendar_of, lock_ledger, release_nights
 from api.permits.nights import covered_nights, multirange_of
+from api.reaccommodation.detours import end_detours
 from api.waitlist.following import follow
 
 UNTAKEN = frozenset({"declined", "lapsed"})
@@ -60,6 +61,7 @@ def end_permits(
         ending_queries.cancel_stays(connection, cuts, now=now)
         ending_queries.withdraw_offers(connection, ids, now=now)
         release_nights(connection, _released(permits, kept))
+        end_detours(connection, cuts)
         if reason not in _FOR_NOBODY and ids:
             ending_queries.record_releases(connection, ids, cause=reason, now=now)
             follow(connection, groups, now=now)

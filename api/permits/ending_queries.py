@@ -21,7 +21,7 @@ _LIVE = text(
     """
 )
 _END = text(
-    "UPDATE permits p SET state = 'ended', ended_at = :now, end_reason = :reason, "
+    "UPDATE permits p SET state = 'ended', ended_at = :now, end_reason = COALESCE(p.end_reason, :reason), "
     "nights = CASE WHEN p.nights IS NULL THEN NULL ELSE CAST(w.nights AS datemultirange) END "
     "FROM unnest(CAST(:ids AS bigint[]), CAST(:nights AS text[])) AS w (id, nights) WHERE p.id = w.id"
 )

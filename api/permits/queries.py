@@ -32,7 +32,7 @@ def list_permits(connection: Connection, household_id: int) -> Sequence[Row[Any]
 def list_ended(connection: Connection, permit_ids: Sequence[int]) -> Sequence[Row[Any]]:
     """Return permits that have ended, with the last night that they took."""
     query = """
-        SELECT p.id, p.household_id, g.facility_id,
+        SELECT p.id, p.household_id, p.end_reason, g.facility_id,
                COALESCE(upper(range_merge(p.nights)) - 1, (p.ended_at AT TIME ZONE n.timezone)::date) AS last
         FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id
         JOIN neighbourhoods n ON n.id = f.neighbourhood_id

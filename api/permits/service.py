@@ -61,7 +61,9 @@ def end_terms(connection: Connection, *, now: datetime) -> int:
     with rights_of_worker(connection):
         over = ending_queries.list_over(connection, most=MOST_AT_ONCE, now=now)
         end_permits(connection, over, reason="term_over", now=now)
-        tell(connection, [_ended(permit, "term_over") for permit in queries.list_ended(connection, over)], now=now)
+        # Whoever was moved for good was told then.
+        ended = [permit for permit in queries.list_ended(connection, over) if permit.end_reason == "term_over"]
+        tell(connection, [_ended(permit, "term_over") for permit in ended], now=now)
     return len(over)
 
 

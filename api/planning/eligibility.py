@@ -69,19 +69,32 @@ def days_left_out(pattern: Pattern, timetable: Timetable) -> NDArray[np.bool_] |
     Eligible is: at most half of the asked days are left out; every other stay lies inside the open time, begins where
     a window admits entry, and neither begins nor ends strictly inside the no-movement hours.
     """
-    closed = timetable.closed_start[None, :] < pattern.ends[:, None]
-    during = closed & (pattern.starts[:, None] < timetable.closed_end[None, :])
-    left_out: NDArray[np.bool_] = np.logical_or.reduce(during, axis=1)
+    left_out = _closed_on(pattern, timetable)
     if not len(pattern.days) or 2 * int(left_out.sum()) > len(pattern.days):
         return None
-    starts, ends = pattern.starts[~left_out], pattern.ends[~left_out]
-    admitted = bool(
-        inside_one(starts, ends, timetable.open_start, timetable.open_end).all()
-        and inside_one(starts, starts + 1, timetable.entry_start, timetable.entry_end).all()
-        and not _strictly_inside(starts, timetable.no_movement).any()
-        and not _strictly_inside(ends, timetable.no_movement).any()
+    return left_out if bool((left_out | _within_hours(pattern, timetable)).all()) else None
+
+
+def admitted(pattern: Pattern, timetable: Timetable) -> NDArray[np.bool_]:
+    """Whether each stay, (N,), may be had by itself: within the hours, and in no closure."""
+    return _within_hours(pattern, timetable) & ~_closed_on(pattern, timetable)
+
+
+def _closed_on(pattern: Pattern, timetable: Timetable) -> NDArray[np.bool_]:
+    closed = timetable.closed_start[None, :] < pattern.ends[:, None]
+    during = closed & (pattern.starts[:, None] < timetable.closed_end[None, :])
+    found: NDArray[np.bool_] = np.logical_or.reduce(during, axis=1)
+    return found
+
+
+def _within_hours(pattern: Pattern, timetable: Timetable) -> NDArray[np.bool_]:
+    starts, ends = pattern.starts, pattern.ends
+    return (
+        inside_one(starts, ends, timetable.open_start, timetable.open_end)
+        & inside_one(starts, starts + 1, timetable.entry_start, timetable.entry_end)
+        & ~_strictly_inside(starts, timetable.no_movement)
+        & ~_strictly_inside(ends, timetable.no_movement)
     )
-    return left_out if admitted else None
 
 
 def cover_of(pattern: Pattern, left_out: NDArray[np.bool_]) -> tuple[Minutes, Minutes]:

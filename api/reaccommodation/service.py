@@ -1,0 +1,94 @@
+"""A change of supply carried to those it hits: other places for permits, bookings and nights, and a word to all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from api.notices.service import tell
+from api.openings.permit_queries import rights_of_worker
+from api.permits.ledger import lock_ledger
+from api.reaccommodation import queries, writing_queries
+from api.reaccommodation.carrying import lost_stays, move_permits
+from api.reaccommodation.finding import Rehousing, find_places, offered_now
+from api.reaccommodation.stays import MovedStay, move_stays, note_stays, place_nights
+from api.reaccommodation.telling import Cause, notices_of, notices_of_bays
+from api.reaccommodation.waiting import put_onto_list
+
+__all__ = [
+    "Cause",
+    "Rehousing",
+    "find_places",
+    "hit_stays",
+    "keep_others_waiting",
+    "lower_ledger",
+    "num_movable",
+    "offered_now",
+    "rehouse",
+]
+
+
+def keep_others_waiting(connection: Connection, facility_id: int) -> None:
+    """Let nobody else take nights of the neighbourhood's ledger until this transaction ends; bookings go on."""
+    lock_ledger(connection, queries.groups_of(connection, [facility_id]))
+
+
+def lower_ledger(connection: Connection, found: Rehousing) -> None:
+    """Count no more bays in the nights to come than there will be."""
+    with rights_of_worker(connection):
+        writing_queries.lower_ledger(connection, found.bays)
+
+
+def hit_stays(connection: Connection, found: Rehousing, *, after: datetime) -> list[int]:
+    """List the stays that permits lose by what was found, as far as they are placed."""
+    with rights_of_worker(connection):
+        return lost_stays(connection, found, after=after)
+
+
+def num_movable(connection: Connection, stay_ids: Sequence[int], *, now: datetime) -> int:
+    """Count the bookings among stays for which a bay is free nearby; everything is undone again."""
+    with rights_of_worker(connection):
+        attempt = connection.begin_nested()
+        queries.cancel(connection, stay_ids, now=now)
+        bookings = [row.id for row in writing_queries.list_ended_stays(connection, stay_ids) if row.kind == "booking"]
+        moved = move_stays(connection, bookings, {}, now=now)
+        attempt.rollback()
+    return sum(stay.new_id is not None for stay in moved)
+
+
+def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Sequence[int], *, now: datetime) -> int:
+    """
+    Do what was found: permits first, then nights already placed, then bookings.
+
+    Everybody hit is told once, and those without a place are put onto the waitlist with their rank.
+
+    Returns
+    -------
+    int
+        How many stays were moved one by one.
+    """
+    with rights_of_worker(connection):
+        ended = sorted(queries.cancel(connection, stay_ids, now=now))
+        made = move_permits(connection, found, cause.withdrawal_id, now=now)
+        moved = _place_stays(connection, found, made, ended, now=now)
+        note_stays(connection, cause.withdrawal_id, moved)
+        again = [row for row in writing_queries.list_ended_stays(connection, ended) if row.is_placed]
+        tell(
+            connection, [*notices_of(found, made, moved, cause), *notices_of_bays(found, moved, again, cause)], now=now
+        )
+        put_onto_list(connection, found, now=now)
+    return sum(stay.new_id is not None for stay in moved)
+
+
+def _place_stays(
+    connection: Connection, found: Rehousing, made: dict[int, int], ended: Sequence[int], *, now: datetime
+) -> list[MovedStay]:
+    """Place what is sold of the permits' nights at their new places, then look for single bays for what is left."""
+    permits = {row.permit_id for row in writing_queries.list_ended_stays(connection, ended) if row.kind == "permit"}
+    permits |= {fate.hit.holding.permit_id for fate in found.fates}
+    places = {fate.move.place.facility_id for fate in found.fates if fate.move is not None}
+    wanted = [made.get(permit, permit) for permit in sorted(permits)]
+    place_nights(connection, wanted, {found.facility.id, *places}, now=now)
+    return move_stays(connection, ended, made, now=now)

@@ -1,0 +1,126 @@
+"""The nights that are sold already: those of permits placed anew, bookings moved to the nearest free bay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row
+
+from api.openings.placing import Selling, place_permit_nights
+from api.openings.queries import group_ids
+from api.openings.service import calendar_around
+from api.openings.ticks import utc_minute
+from api.reaccommodation import queries, writing_queries
+
+
+@dataclass(frozen=True, slots=True)
+class MovedStay:
+    """A stay that was hit, and what took its place: another stay with its facility and walk, or nothing."""
+
+    old: Row[Any]
+    new_id: int | None
+    facility_id: int | None
+    walk_m: int | None
+
+
+def place_nights(
+    connection: Connection, permit_ids: Sequence[int], facility_ids: Iterable[int], *, now: datetime
+) -> None:
+    """Give the nights of permits bays at facilities, as far as these are sold; the caller acts as the worker."""
+    rows = queries.describe_facilities(connection, sorted(set(facility_ids))).values()
+    selling = [
+        Selling(
+            facility_id=row.id,
+            group_ids=tuple(group_ids(connection, [row.id]).values()),
+            zone=(zone := ZoneInfo(row.timezone)),
+            kinds=calendar_around(
+                connection, row.neighbourhood_id, country=row.country, today=now.astimezone(zone).date()
+            ),
+            until_min=utc_minute(row.materialised_until),
+        )
+        for row in rows
+        if row.status == "published" and row.materialised_until is not None
+    ]
+    if selling and permit_ids:
+        place_permit_nights(connection, selling, permit_ids=permit_ids, now=now)
+
+
+def move_stays(
+    connection: Connection, ended: Sequence[int], replaced: Mapping[int, int], *, now: datetime
+) -> list[MovedStay]:
+    """
+    Move stays that were ended to the nearest free bay at the same times, the first to begin first.
+
+    Nights of permits that have their bay again are left out, and so are nights of offers.
+
+    Parameters
+    ----------
+    replaced
+        New permits by the old ones.
+    """
+    rows = writing_queries.list_ended_stays(connection, ended)
+    wanted = [row for row in rows if not row.is_placed and row.permit_state != "offered" and row.ends_at > now]
+    found = writing_queries.take_bays_nearby(
+        connection,
+        {
+            "stays": [row.id for row in wanted],
+            "homes": [row.home_id for row in wanted],
+            "households": [row.household_id for row in wanted],
+            "limits": [row.most_walk_m for row in wanted],
+            "starts": [max(row.starts_at, now) for row in wanted],
+            "ends": [row.ends_at for row in wanted],
+            "needs": [row.needs for row in wanted],
+            "heights": [row.height_m for row in wanted],
+        },
+    )
+    moved = [_moved(row, found.get(row.id)) for row in wanted]
+    _write(connection, moved, found, replaced)
+    return moved
+
+
+def _moved(row: Row[Any], new: Row[Any] | None) -> MovedStay:
+    if new is None:
+        return MovedStay(row, None, None, None)
+    return MovedStay(row, new.stay, new.place, new.walk_m)
+
+
+def _write(
+    connection: Connection, moved: Sequence[MovedStay], found: Mapping[int, Row[Any]], replaced: Mapping[int, int]
+) -> None:
+    bookings = [stay for stay in moved if stay.new_id is not None and stay.old.kind == "booking"]
+    nights = [stay for stay in moved if stay.new_id is not None and stay.old.kind == "permit"]
+    writing_queries.make_nights(
+        connection,
+        {
+            "new": [stay.new_id for stay in nights],
+            "permits": [replaced.get(stay.old.permit_id, stay.old.permit_id) for stay in nights],
+            "nights": [stay.old.night for stay in nights],
+        },
+    )
+    writing_queries.move_bookings(
+        connection,
+        {
+            "old": [stay.old.id for stay in bookings],
+            "new": [stay.new_id for stay in bookings],
+            "walks": [stay.walk_m for stay in bookings],
+            "prices": [found[stay.old.id].price_cents for stay in bookings],
+        },
+    )
+
+
+def note_stays(connection: Connection, withdrawal_id: int, moved: Sequence[MovedStay]) -> None:
+    """Keep what became of stays; what was paid for a booking that became none is owed."""
+    writing_queries.note_stays(
+        connection,
+        withdrawal_id,
+        {
+            "stays": [stay.old.id for stay in moved],
+            "households": [stay.old.household_id for stay in moved],
+            "new": [stay.new_id for stay in moved],
+            "refunds": [stay.old.price_cents if stay.new_id is None else None for stay in moved],
+        },
+    )
