@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from api.accounts.principal import Principal
 from api.gates import list_queries
 from api.gates.allow_list import read_allow_list, refresh_allow_list
 from api.gates.entitled import place_of_gate_or_owner, place_of_owner
+from api.gates.field_csv import Encoding, field_csv, field_list, not_sayable_csv
 from api.gates.list_schemas import AllowListOut, ExportOut, allow_list_out
 from api.gates.queries import find_acting_device
 from api.openings.permit_queries import rights_of_worker
@@ -60,6 +62,51 @@ def get_allow_list(
     if found.whole or found.added:
         note_export(transaction, principal, facility, way="json", version=version, num_rows=len(found.added), now=now)
     return allow_list_out(facility, found)
+
+
+@router.get(
+    "/{facility}/allow-list.csv",
+    summary="Who may stand here when, as a file",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}, "description": "Rows of plate, dates, hours of a day and slot"}},
+)
+def get_allow_list_csv(
+    request: Request,
+    *,
+    transaction: Transaction,
+    principal: Anyone,
+    facility: Id,
+    encoding: Annotated[Encoding, Query(description="`utf-8-sig` begins with a byte order mark")] = "utf-8-sig",
+    part: Annotated[
+        Literal["sayable", "not_sayable"],
+        Query(description="`not_sayable`: what such rows cannot say, as instants"),
+    ] = "sayable",
+) -> Response:
+    """
+    Give the list in the shape that gates in the field read; docs/gates.md says what a row means.
+
+    How many intervals such rows cannot say stands in the header `X-Not-Sayable`.
+    """
+    place = place_of_gate_or_owner(transaction, principal, facility)
+    now, zone = datetime.now(UTC), ZoneInfo(place.timezone)
+    version = refresh_allow_list(transaction, facility, now=now)
+    found = read_allow_list(transaction, keys_of(request), facility, version=version, since=None, now=now)
+    said = field_list(found.added, zone)
+    if part == "sayable":
+        content = field_csv(said.rows, encoding=encoding)
+    else:
+        content = not_sayable_csv(said.not_sayable, zone, encoding=encoding)
+    note_export(transaction, principal, facility, way="csv", version=version, num_rows=len(found.added), now=now)
+    return Response(
+        content,
+        media_type=f"text/csv; charset={'gbk' if encoding == 'gbk' else 'utf-8'}",
+        headers={
+            "Content-Disposition": f'attachment; filename="allow-list-{facility}-{version}.csv"',
+            "Cache-Control": "no-store",
+            "X-Allow-List-Version": str(version),
+            "X-Not-Sayable": str(len(said.not_sayable)),
+        },
+    )
 
 
 @router.get("/{facility}/allow-list/exports", summary="Who took the list away")

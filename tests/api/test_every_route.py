@@ -164,6 +164,7 @@ RULES: dict[str, Rule] = {
     "DELETE /v1/gate-devices/{device}": FACILITY_OF_ITS_OWNER,
     "GET /v1/gate": Rule(frozenset({GATE})),
     "GET /v1/facilities/{facility}/allow-list": Rule(ACCOUNTS | {GATE}, frozenset({PLANNER})),
+    "GET /v1/facilities/{facility}/allow-list.csv": Rule(ACCOUNTS | {GATE}, frozenset({PLANNER})),
     "GET /v1/facilities/{facility}/allow-list/exports": FACILITY_OF_ITS_OWNER,
     "POST /v1/gate-events": Rule(frozenset({GATE})),
     "GET /v1/facilities/{facility}/gate-events/unclear": FACILITY_OF_ITS_OWNER,
