@@ -32,9 +32,11 @@ from api.facilities.routes import router as facilities_router
 from api.facilities.withdrawal_routes import router as withdrawals_router
 from api.finding.nights import UsualNights
 from api.finding.routes import router as finding_router
+from api.gates.check_routes import router as gate_checks_router
 from api.gates.event_routes import router as gate_events_router
 from api.gates.list_routes import router as allow_lists_router
 from api.gates.routes import router as gates_router
+from api.gates.stay_routes import router as gate_stays_router
 from api.grants.routes import router as grants_router
 from api.health import router as health_router
 from api.households.routes import router as households_router
@@ -80,6 +82,8 @@ _ROUTERS = (
     gates_router,
     allow_lists_router,
     gate_events_router,
+    gate_checks_router,
+    gate_stays_router,
     neighbourhoods_router,
     facilities_router,
     drafts_router,

@@ -54,6 +54,7 @@ from api.facilities.errors import (
 from api.facilities.import_queries import ImportNotFound
 from api.facilities.queries import FacilityNotFound
 from api.failures import FailuresEndHere, log_failure
+from api.gates.at_the_gate import GateNotesIt, StayNotFound, StayNotNow
 from api.gates.events import EventNotFound, EventReviewed
 from api.gates.queries import GateDeviceNotFound
 from api.grants.queries import GrantNotFound, OwnerNotFound, SubDistrictNotFound
@@ -159,6 +160,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     HomeNotFound: (404, "Home not found", "There is no such home, or it is not in a sub-district of yours."),
     HouseholdNotFound: (404, "Household not found", "There is no such household in a sub-district of yours."),
     GateDeviceNotFound: (404, "Gate device not found", "There is no such device at a facility of yours."),
+    StayNotFound: (404, "Stay not found", "The household has no such stay."),
+    StayNotNow: (409, "Not at this time", "The stay is neither under way nor about to begin, or it was given up."),
+    GateNotesIt: (409, "Gate notes it", "A gate sees who comes to this place and who leaves."),
     EventNotFound: (404, "Event not found", "There is no such event at a facility of yours."),
     EventReviewed: (409, "Event not unclear", "The car of this event is known, or it was dismissed."),
     PlateUnknown: (422, "Plate not understood", "The plate is in no format that is known."),

@@ -57,6 +57,11 @@ class Keys:
         return self._derive(b"round seal")
 
     @cached_property
+    def gate_codes(self) -> bytes:
+        """Makes codes for gates comparable without telling them."""
+        return self._derive(b"gate codes")
+
+    @cached_property
     def attempts(self) -> bytes:
         """Makes log-in attempts countable without telling who was meant, and from where."""
         return self._derive(b"log-in attempts")

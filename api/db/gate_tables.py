@@ -171,3 +171,64 @@ gate_sessions = Table(
     ),
     Index(None, "facility_id", "began_at"),
 )
+
+gate_codes = Table(
+    "gate_codes",
+    metadata,
+    identity(),
+    reference("stay_id", "stays", cascade=True, index=True),
+    reference("household_id", "households", cascade=True),
+    reference("facility_id", "facilities", cascade=True),
+    Column("code_hash", LargeBinary, nullable=False),
+    _moment("made_at"),
+    _moment("expires_at"),
+    _moment("entry_used_at", nullable=True),
+    _moment("exit_used_at", nullable=True),
+    CheckConstraint("made_at <= expires_at", name="expires_at"),
+    Index(None, "facility_id", "expires_at"),
+    Index(None, "household_id", "made_at"),
+)
+
+gate_checks = Table(
+    "gate_checks",
+    metadata,
+    identity(),
+    reference("device_id", "gate_devices", cascade=True),
+    reference("facility_id", "facilities", cascade=True),
+    _name("kind"),
+    Column("allowed", Boolean, nullable=False),
+    _moment("at", index=True),
+    CheckConstraint("kind IN ('code', 'plate')", name="kind"),
+    Index(None, "device_id", "at"),
+    Index(None, "facility_id", "at"),
+)
+
+facility_contacts = Table(
+    "facility_contacts",
+    metadata,
+    reference("facility_id", "facilities", cascade=True, primary_key=True),
+    _name("name"),
+    _name("phone"),
+)
+
+bay_claims = Table(
+    "bay_claims",
+    metadata,
+    identity(),
+    Column("stay_id", BigInteger, ForeignKey("stays.id", ondelete="CASCADE"), nullable=False, unique=True),
+    reference("household_id", "households", cascade=True, index=True),
+    reference("facility_id", "facilities", cascade=True),
+    reference("bay_id", "bays", cascade=True),
+    _moment("until"),
+    _moment("claimed_at"),
+    Column("evidence", Text),
+    _name("outcome"),
+    reference("new_stay_id", "stays", nullable=True, index=True),
+    Column("due_cents", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint(
+        "outcome IN ('moved', 'money_back') AND (outcome = 'moved') = (new_stay_id IS NOT NULL)", name="outcome"
+    ),
+    CheckConstraint("0 <= due_cents AND (outcome = 'money_back' OR due_cents = 0)", name="due_cents"),
+    Index("bay_claims_bay_id_idx", "bay_id", "until"),
+    Index("bay_claims_facility_id_idx", "facility_id", "id"),
+)

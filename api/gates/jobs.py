@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from api.gates import event_queries, list_queries
+from api.gates import event_queries, list_queries, stay_queries
 from api.gates.allow_list import refresh_allow_list
 from api.gates.events import KEPT, end_forgotten_gate_sessions
 from api.jobs.queries import work
@@ -44,6 +44,10 @@ def end_forgotten(engine: Engine, *, now: datetime | None = None) -> Counts:
 
 
 def forget_movements(engine: Engine, *, now: datetime | None = None) -> Counts:
-    """Delete movements of ninety days ago but for those in dispute, and what was kept to compare them with."""
+    """Delete movements of ninety days ago but for those in dispute, and what was kept beside them."""
+    before = (now or datetime.now(UTC)) - KEPT
     with work(engine) as connection:
-        return event_queries.forget_movements(connection, before=(now or datetime.now(UTC)) - KEPT)
+        return {
+            **event_queries.forget_movements(connection, before=before),
+            **stay_queries.forget_codes_and_checks(connection, before=before),
+        }

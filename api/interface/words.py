@@ -60,6 +60,7 @@ PARAMETERS = MappingProxyType(
         "Range": "The bytes wanted, as `bytes=0-126`",
         "round": "Id of a round",
         "run": "Id of a run",
+        "stay": "Id of a stay of the household: a booking, or a night of its permit",
         "to": "When all places close; beyond 24:00 is the next morning (`32:00`)",
         "token": "Id of a token of one's own",
         "x": "Column of the tile, from the west",
@@ -126,6 +127,10 @@ EXAMPLES: dict[tuple[str, str], Any] = {
             {"id": "n-20260916-0043", "direction": "exit", "at": "2026-09-16T18:33:40", "plate": "沪B2?510"},
         ]
     },
+    ("post", "/v1/gate/codes"): {"code": "04318827", "direction": "entry"},
+    ("post", "/v1/facilities/{facility}/plate-checks"): {"plate": "沪A8K123"},
+    ("put", "/v1/facilities/{facility}/contact"): {"name": "night porter", "phone": "+86 21 5555 0100"},
+    ("post", "/v1/stays/{stay}/bay-taken"): {"evidence": "a white van without a permit"},
     ("post", "/v1/gate-events/{gate_event}/car"): {"plate": "沪A8K123"},
     ("post", "/v1/neighbourhoods/{neighbourhood}/facilities/drafts"): FEATURE,
     ("put", "/v1/facilities/{facility}/draft"): FEATURE,

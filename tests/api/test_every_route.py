@@ -172,6 +172,15 @@ RULES: dict[str, Rule] = {
     "POST /v1/gate-events/{gate_event}/dismissal": FACILITY_OF_ITS_OWNER,
     "GET /v1/facilities/{facility}/gate-sessions": FACILITY_OF_ITS_OWNER,
     "GET /v1/gate-sessions": HOUSEHOLD,
+    "POST /v1/gate/codes": Rule(frozenset({GATE})),
+    "POST /v1/facilities/{facility}/plate-checks": Rule(frozenset({GATE}), body={"plate": "沪A8K123"}),
+    "GET /v1/facilities/{facility}/contact": FACILITY_OF_ITS_OWNER,
+    "PUT /v1/facilities/{facility}/contact": Rule(ACCOUNTS, frozenset({PLANNER}), {"name": "x", "phone": "110"}),
+    "GET /v1/facilities/{facility}/bay-claims": FACILITY_OF_ITS_OWNER,
+    "POST /v1/stays/{stay}/gate-code": HOUSEHOLD,
+    "POST /v1/stays/{stay}/check-in": HOUSEHOLD,
+    "POST /v1/stays/{stay}/check-out": HOUSEHOLD,
+    "POST /v1/stays/{stay}/bay-taken": HOUSEHOLD,
     # Supply: drafts and their past are for the owner and planners, withdrawals happen in public.
     "POST /v1/neighbourhoods/{neighbourhood}/facilities/drafts": OFFERING,
     "POST /v1/neighbourhoods/{neighbourhood}/facilities/import": OFFERING,
@@ -362,6 +371,11 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         "plan": 1,
         "booking": values["stay"],
         "permit": values["permit"],
+        "stay": values["stay"],
+        "permit": one(
+            """INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min)
+               VALUES (:household, :vehicle, :group, '[2026-01-01,2031-01-01)', 'daily', 1140, 1860) RETURNING id"""
+        ),
         "import": one(
             """INSERT INTO facility_imports (neighbourhood_id, asked_by, publish, file, reading)
                SELECT neighbourhood_id, :account, false, '', '{}' FROM facilities WHERE id = :facility RETURNING id"""
