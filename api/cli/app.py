@@ -12,6 +12,7 @@ from api.cli import (
     accounts,
     calendars,
     capacity,
+    gates,
     neighbourhoods,
     plans,
     reports,
@@ -38,6 +39,7 @@ for noun in (
     accounts,
     calendars,
     capacity,
+    gates,
     service,
 ):
     app.add_typer(noun.commands)

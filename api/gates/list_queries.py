@@ -68,6 +68,15 @@ _PLACE = text("""
     SELECT f.id, f.code, f.name, n.timezone FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id
     WHERE f.id = :facility
 """)
+_PLACE_NAMED = text("""
+    SELECT f.id, f.code, f.name, n.timezone FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id
+    WHERE n.slug = :neighbourhood AND f.code = :code
+""")
+
+
+def find_place_named(connection: Connection, neighbourhood: str, code: str) -> Row[Any] | None:
+    """Return a facility by its neighbourhood's name in addresses and its own id."""
+    return connection.execute(_PLACE_NAMED, {"neighbourhood": neighbourhood, "code": code}).one_or_none()
 
 
 def lock_list(connection: Connection, facility_id: int) -> int:

@@ -325,9 +325,7 @@ def test_the_nearest_other_place_is_next_and_reported_bays_are_passed_over(gates
     assert first.new_bay is not None
     assert (first.new_bay.facility_id, first.new_bay.bay, first.new_bay.walk_m) == (gates.town.far, "std 1", 400)
     second = claim(gates, li, stays[1], now)
-    assert (second.outcome, second.new_bay) == ("money_back", None), (
-        "what wang found taken is free on paper only"
-    )
+    assert (second.outcome, second.new_bay) == ("money_back", None), "what wang found taken is free on paper only"
 
 
 def test_without_another_bay_the_money_is_due_back_and_somebody_is_named(
@@ -391,6 +389,6 @@ def test_two_who_claim_at_once_never_get_the_same_bay(gates: GateTown) -> None:
     households = [gates.resident(f"沪A1000{k}", f"r{k}") for k in range(4)]
     stays = [gates.add_stay(who, gates.night, over, bay=k + 1) for k, who in enumerate(households)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda pair: claim(gates, *pair, gates.night), zip(households, stays, strict=True)))
+        found = list(pool.map(lambda who, stay: claim(gates, who, stay, gates.night), households, stays))
     moved = {(one.new_bay.facility_id, one.new_bay.bay) for one in found if one.new_bay is not None}
     assert len(moved) == 4

@@ -372,10 +372,6 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         "booking": values["stay"],
         "permit": values["permit"],
         "stay": values["stay"],
-        "permit": one(
-            """INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min)
-               VALUES (:household, :vehicle, :group, '[2026-01-01,2031-01-01)', 'daily', 1140, 1860) RETURNING id"""
-        ),
         "import": one(
             """INSERT INTO facility_imports (neighbourhood_id, asked_by, publish, file, reading)
                SELECT neighbourhood_id, :account, false, '', '{}' FROM facilities WHERE id = :facility RETURNING id"""
