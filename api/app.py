@@ -45,6 +45,7 @@ from api.neighbourhoods.routes import router as neighbourhoods_router
 from api.notices.routes import router as notices_router
 from api.offers.routes import router as offers_router
 from api.overstays.buffer_routes import router as buffers_router
+from api.overstays.routes import router as overstays_router
 from api.pages.assets import STATIC, page_assets
 from api.pages.routes import ViewCache
 from api.pages.routes import router as pages_router
@@ -91,6 +92,7 @@ _ROUTERS = (
     withdrawals_router,
     capacity_router,
     buffers_router,
+    overstays_router,
     tiles_router,
     permits_router,
     offers_router,

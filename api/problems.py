@@ -29,6 +29,7 @@ from api.accounts.refusals import (
 )
 from api.bookings.errors import (
     BookingNotFound,
+    HouseholdSuspended,
     ImpossiblePeriod,
     KeyMissing,
     KeyReused,
@@ -63,6 +64,8 @@ from api.households.queries import HomeNotFound, HouseholdNotFound
 from api.neighbourhoods.loading import NeighbourhoodNotFound
 from api.notices.queries import NoticeNotFound
 from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, OfferNotFound
+from api.overstays.appeals import AppealImpossible, StrikeNotFound
+from api.overstays.policy import UnusablePolicy
 from api.permits.ledger import LedgerFull, LedgerShort
 from api.permits.service import AbsenceImpossible, AbsenceNotFound, PermitEnded, PermitNotFound
 from api.plans.queries import PlanNotFound
@@ -133,6 +136,10 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NoHousehold: (403, "No household", "Say first where the household lives."),
     NotAllowed: (403, "Not allowed", "The account may not do this."),
     TooManyAttempts: (429, "Too many attempts", "Wait a while, then try again; Retry-After says how many seconds."),
+    HouseholdSuspended: (403, "Household suspended", "Its plate is on no list then: it was late too often."),
+    StrikeNotFound: (404, "Strike not found", "There is no such strike, or it is not the household's."),
+    AppealImpossible: (409, "Appeal not possible", "It is too late, was made before, or is decided already."),
+    UnusablePolicy: (422, "Ladder not usable", "The rungs of the ladder make no sense."),
     PermitNotFound: (404, "Permit not found", "The household has no such permit."),
     PermitEnded: (409, "Permit ended", "The permit has ended."),
     AbsenceNotFound: (404, "Absence not found", "No nights that begin on this one were given back."),
@@ -231,9 +238,7 @@ def _lost_connection(handler: ExceptionHandler, request: Request, error: DBAPIEr
 def _known_problem(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
     status, title, detail = next(row for kind, row in PROBLEMS.items() if isinstance(error, kind))
     type_ = type_of(title)
-    if isinstance(
-        error, TellsWhy | ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted | UnusableRecords
-    ):
+    if isinstance(error, TellsWhy | ImpossiblePeriod | ImpossibleChange | SupplyConflict | FileNotAccepted):
         detail = f"{error}."
     if isinstance(error, FileNotAccepted):
         status = error.status

@@ -35,6 +35,10 @@ class VehicleUnclear(BookingError):
     """No vehicle, or several and none named, or one of another household."""
 
 
+class HouseholdSuspended(BookingError):
+    """The household's plate is on no list for a time that the booking would reach into."""
+
+
 class KeyMissing(BookingError):
     """A request that must be repeatable came without an Idempotency-Key."""
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, InsufficientPrivilege
 from sqlalchemy import Connection
 
 from api.accounts.dependencies import Shown
@@ -17,6 +17,7 @@ from api.accounts.refusals import NoHousehold, NotAllowed, NotSignedIn
 from api.bookings import queries
 from api.bookings.errors import (
     BookingNotFound,
+    HouseholdSuspended,
     ImpossiblePeriod,
     KeyReused,
     NoSuchPlace,
@@ -77,7 +78,12 @@ async def book(connection: AsyncConnection[Any], request: Request, wish: Wish, *
     if needs_zone(wish):
         (found,) = await _answered(connection, queries.zone_statement(request.shown))
         zone = _ANYWHERE if found is None else ZoneInfo(found)  # without one the booking itself is refused
-    return outcome_of(*await _answered(connection, booking_statement(request, wish, zone=zone, rules=rules)))
+    try:
+        return outcome_of(*await _answered(connection, booking_statement(request, wish, zone=zone, rules=rules)))
+    except InsufficientPrivilege as error:
+        if "bookings_not_suspended" not in str(error):
+            raise
+        raise HouseholdSuspended("the household's plate is on no list then") from None
 
 
 async def confirm(connection: AsyncConnection[Any], shown: Shown, booking_id: int, *, act: str) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.calendars.clock import DAY_MIN
-from api.errors import ApiError
+from api.errors import TellsWhy
 
 Minutes = NDArray[np.int64]
 TREATMENTS = {
@@ -30,7 +30,7 @@ _FAR_MIN = 5 * 366 * DAY_MIN
 _LONG_SHARE = 0.99
 
 
-class UnusableRecords(ApiError):
+class UnusableRecords(TellsWhy):
     """Records that cannot be read, or are too few to say anything from."""
 
 

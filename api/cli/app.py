@@ -14,6 +14,7 @@ from api.cli import (
     capacity,
     gates,
     neighbourhoods,
+    overstays,
     plans,
     reports,
     rounds,
@@ -40,6 +41,7 @@ for noun in (
     calendars,
     capacity,
     gates,
+    overstays,
     service,
 ):
     app.add_typer(noun.commands)

@@ -16,11 +16,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from api.db.columns import identity, owner, reference
+from api.db.stay_tables import stays
 from api.db.tables import metadata
 
 _MOMENT = DateTime(timezone=True)
@@ -143,4 +145,10 @@ buffer_estimates = Table(
     CheckConstraint("0 <= buffer_bays AND buffer_bays <= bays", name="buffer"),
     CheckConstraint("state IN ('kept', 'proposed', 'applied', 'at_term_change')", name="state"),
     CheckConstraint("(state = 'applied') = (applied_at IS NOT NULL)", name="applied"),
+)
+
+Index(
+    "stays_permit_leave_by_idx",
+    func.upper(stays.c.during),
+    postgresql_where=text("state = 'confirmed' AND kind = 'permit'"),
 )

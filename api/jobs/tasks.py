@@ -27,7 +27,7 @@ from api.jobs.service import (
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
 from api.offers.jobs import lapse_offers, remind_of_offers
-from api.overstays.jobs import size_buffers
+from api.overstays.jobs import remind_holders, size_buffers, strike_late_cars
 from api.permits.jobs import follow_new_cars, tell_of_terms_ending, turn_rounds
 from api.rounds.allocating import JOB as ALLOCATION
 from api.rounds.allocating import allocate_round
@@ -53,6 +53,8 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "refresh_allow_lists": refresh_allow_lists,
     "end_forgotten_gate_sessions": end_forgotten,
     "forget_movements": forget_movements,
+    "remind_permit_holders": remind_holders,
+    "strike_late_cars": strike_late_cars,
     "size_buffers": size_buffers,
     "forget_old_rows": forget,
 }
@@ -75,6 +77,8 @@ CLOCK = {
     "refresh_allow_lists": "* * * * *",
     "end_forgotten_gate_sessions": "12 * * * *",
     "forget_movements": "37 * * * *",
+    "remind_permit_holders": "* * * * *",
+    "strike_late_cars": "*/5 * * * *",
     "size_buffers": "27 * * * *",  # each facility once a day of its own
     "forget_old_rows": "32 * * * *",
     "forget_finished_jobs": "42 * * * *",

@@ -200,6 +200,16 @@ RULES: dict[str, Rule] = {
     ),
     "POST /v1/facilities/{facility}/capacity-advice": FACILITY_OF_ITS_OWNER,
     "GET /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
+    "GET /v1/facilities/{facility}/late-cars": FACILITY_OF_ITS_OWNER,
+    "GET /v1/strikes": HOUSEHOLD,
+    "POST /v1/strikes/{strike}/appeal": Rule(frozenset({RESIDENT}), body={"words": "the gate was shut"}),
+    "POST /v1/strikes/{strike}/decision": Rule(
+        frozenset({PLANNER}), frozenset({PLANNER}), {"decision": "lifted", "note": "the gate was shut"}
+    ),
+    "GET /v1/neighbourhoods/{neighbourhood}/strikes": PLANNING,
+    "GET /v1/neighbourhoods/{neighbourhood}/overstays": PLANNING,
+    "GET /v1/neighbourhoods/{neighbourhood}/overstay-policy": PUBLIC,
+    "PUT /v1/neighbourhoods/{neighbourhood}/overstay-policy": PLANNING,
     "PUT /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
     "POST /v1/facilities/{facility}/buffer/application": FACILITY_OF_ITS_OWNER,
     # Rounds: dates are everybody's, applications their households', and what is decided the planners'.
@@ -375,6 +385,12 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         "import": one(
             """INSERT INTO facility_imports (neighbourhood_id, asked_by, publish, file, reading)
                SELECT neighbourhood_id, :account, false, '', '{}' FROM facilities WHERE id = :facility RETURNING id"""
+        ),
+        "strike": one(
+            """INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at,
+                   appeal_until, place, act, effective_at)
+               SELECT household_id, :facility, id, now(), now() + '1 hour', now(), now() + '9 days', now() + '7 days',
+                   1, 'warning', now() FROM stays WHERE id = :stay RETURNING id"""
         ),
         "notice": one(
             """INSERT INTO notices (household_id, kind, stay_id, facts)

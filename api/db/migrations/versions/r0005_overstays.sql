@@ -133,6 +133,9 @@ CREATE TABLE buffer_estimates (
     CONSTRAINT buffer_estimates_facility_id_fkey FOREIGN KEY(facility_id) REFERENCES facilities (id) ON DELETE CASCADE
 );
 
+-- Whose leave-by time comes next, of nights of permits.
+CREATE INDEX stays_permit_leave_by_idx ON stays (upper(during)) WHERE state = 'confirmed' AND kind = 'permit';
+
 GRANT SELECT, INSERT, UPDATE ON overstay_policies, strikes, strike_appeals, buffer_settings, late_mornings, buffer_estimates
     TO baytide_service;
 ALTER TABLE overstay_policies ENABLE ROW LEVEL SECURITY;
@@ -159,10 +162,16 @@ CREATE POLICY late_mornings_read ON late_mornings FOR SELECT TO baytide_service 
 CREATE POLICY late_mornings_worked ON late_mornings TO baytide_service USING (acts_as('worker'));
 CREATE POLICY buffer_estimates_own ON buffer_estimates TO baytide_service USING (may_change_facility(facility_id));
 CREATE POLICY buffer_estimates_worked ON buffer_estimates TO baytide_service USING (acts_as('worker'));
--- A suspension keeps nights from being placed, and gives them back when it is undone.
-CREATE POLICY permit_absences_suspended ON permit_absences TO baytide_service USING (acts_as('worker'));
+-- Whose plate is on no list books nothing for that time: the gate would stay shut.
+CREATE POLICY bookings_not_suspended ON bookings AS RESTRICTIVE FOR INSERT TO baytide_service WITH CHECK (
+    NOT EXISTS (
+        SELECT FROM plates_off_list o JOIN stays s ON s.id = stay_id
+        WHERE o.household_id = bookings.household_id AND s.during && tstzrange(o.starts_at, o.ends_at)
+    )
+);
 CREATE POLICY facility_history_resized ON facility_history TO baytide_service USING (acts_as('worker'));
 
 -- DOWN
-DROP POLICY permit_absences_suspended ON permit_absences;
+DROP INDEX stays_permit_leave_by_idx;
+DROP POLICY bookings_not_suspended ON bookings;
 DROP POLICY facility_history_resized ON facility_history;

@@ -1,0 +1,179 @@
+"""Strikes: given once a late exit, in whatever order gates tell of them, and weighed again when one is lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from api.gates.lateness import LateExit, late_exits
+from api.notices.service import NewNotice, tell
+from api.openings.permit_queries import rights_of_worker
+from api.overstays import strike_queries as queries
+from api.overstays.consequences import Strike, keep_plate_off, strike_of, undo
+from api.overstays.policy import DEFAULT, Offence, Policy, places_of, policy_from
+
+LOOK_BACK = timedelta(days=4)
+"""Gates that were cut off send what they saw within this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a facility is, and the rules that hold there."""
+
+    neighbourhood_id: int
+    timezone: str
+    policy: Policy
+
+
+def strike_late_leavers(connection: Connection, *, now: datetime) -> int:
+    """
+    Give a strike for every late exit that has none yet; return how many.
+
+    Only cars that were seen to come and to go are struck, once the grace is over. One that stands there still is told,
+    and struck when it has left.
+    """
+    with rights_of_worker(connection):
+        late = [one for one in late_exits(connection, since=now - LOOK_BACK, until=now) if one.entry_seen]
+        places = read_places(connection, [one.facility_id for one in late])
+        _tell_those_still_there(connection, late, places, now=now)
+        over = [one for one in late if _is_over(one, places[one.facility_id].policy)]
+        known = queries.struck_stays(connection, [one.stay_id for one in over])
+        new = sorted(
+            (one for one in over if one.stay_id not in known), key=lambda one: (one.household_id, one.leave_by)
+        )
+        return sum(_strike(connection, one, places[one.facility_id], now=now) for one in new)
+
+
+def read_places(connection: Connection, facility_ids: Sequence[int]) -> dict[int, Place]:
+    """Return zone and policy by facility."""
+    return {
+        key: Place(row.neighbourhood_id, row.timezone, policy_from(row.policy) if row.policy else DEFAULT)
+        for key, row in queries.places_of(connection, facility_ids).items()
+    }
+
+
+def _is_over(late: LateExit, policy: Policy) -> bool:
+    return late.late_until is not None and late.late_until > late.leave_by + policy.grace
+
+
+def _tell_those_still_there(
+    connection: Connection, late: Sequence[LateExit], places: dict[int, Place], *, now: datetime
+) -> None:
+    told = [
+        NewNotice(
+            household_id=one.household_id,
+            kind="overstay",
+            stay_id=one.stay_id,
+            facts={
+                "facility": one.facility_id,
+                "leave_by": one.leave_by.isoformat(),
+                "next_date": one.leave_by.isoformat(),
+            },
+        )
+        for one in late
+        if one.late_until is None and now > one.leave_by + places[one.facility_id].policy.grace
+    ]
+    tell(connection, told, now=now)
+
+
+def _strike(connection: Connection, late: LateExit, place: Place, *, now: datetime) -> bool:
+    """Strike one late exit, and weigh the household's others again: an older one may have come late."""
+    queries.lock_household(connection, late.household_id)
+    policy = place.policy
+    rung = policy.rung(1)
+    strike_id = queries.add_strike(
+        connection,
+        {
+            "household_id": late.household_id,
+            "facility_id": late.facility_id,
+            "stay_id": late.stay_id,
+            "leave_by": late.leave_by,
+            "late_until": late.late_until,
+            "struck_at": now,
+            "expires_at": late.leave_by + timedelta(days=policy.expires_days),
+            "appeal_until": now + timedelta(days=policy.appeal_days),
+            "place": 1,
+            "act": rung.act,
+            "amount_cents": rung.amount_cents,
+            "nights": rung.nights,
+            "effective_at": now + timedelta(hours=policy.wait_h),
+        },
+    )
+    if strike_id is None:
+        return False
+    weigh(connection, late.household_id, now=now)
+    struck = queries.find_strike(connection, strike_id)
+    if struck is not None:
+        tell(connection, [_told(struck)], now=now)
+    return True
+
+
+def weigh(connection: Connection, household_id: int, *, now: datetime) -> None:
+    """
+    Work out anew which strike of its household each one is, and what follows from it.
+
+    What was done and is now too hard is undone, and the milder consequence waits in its place; what was done is never
+    made harder. The caller holds `lock_household`.
+    """
+    with rights_of_worker(connection):
+        rows = queries.list_of_household(connection, household_id)
+        places = read_places(connection, [row.facility_id for row in rows])
+        for neighbourhood in {place.neighbourhood_id for place in places.values()}:
+            _weigh_in(connection, [row for row in rows if row.neighbourhood_id == neighbourhood], places, now=now)
+
+
+def _weigh_in(connection: Connection, rows: Sequence[Row[Any]], places: dict[int, Place], *, now: datetime) -> None:
+    policy = places[rows[0].facility_id].policy
+    offences = [Offence(row.stay_id, row.leave_by, lifted=row.state == "lifted") for row in rows]
+    found = places_of(offences, expires_days=policy.expires_days)
+    for row in rows:
+        before = strike_of(row)
+        after = _weighed(connection, before, found[row.stay_id], policy, now=now)
+        if after.act == "end" and after.effect == "waiting" and not after.did and after.place:
+            after = keep_plate_off(connection, after, row, now=now)
+        if after != before:
+            queries.change_strike(connection, after.columns())
+
+
+def _weighed(connection: Connection, strike: Strike, place: int, policy: Policy, *, now: datetime) -> Strike:
+    if not place:
+        return undo(connection, strike, now=now).changed(place=0, effect="undone")
+    if place == strike.place:
+        return strike
+    rung = policy.rung(place)
+    if strike.effect == "done":
+        if place > strike.place:
+            return strike.changed(place=place)
+        if rung.act == strike.act and rung.nights == strike.nights and rung.amount_cents == strike.amount_cents:
+            return strike.changed(place=place)
+    undone = undo(connection, strike, now=now)
+    soonest = max(strike.effective_at, now) if strike.effect == "done" else strike.effective_at
+    return undone.changed(
+        place=place,
+        act=rung.act,
+        amount_cents=rung.amount_cents,
+        nights=rung.nights,
+        effect="waiting",
+        effective_at=soonest,
+    )
+
+
+def _told(struck: Row[Any]) -> NewNotice:
+    facts = {
+        "strike": struck.id,
+        "facility": struck.facility_id,
+        "place": struck.place,
+        "act": struck.act,
+        "late_min": int((struck.late_until - struck.leave_by) / timedelta(minutes=1)),
+        "leave_by": struck.leave_by.isoformat(),
+        "amount_cents": struck.amount_cents,
+        "nights": struck.nights,
+        "appeal_until": struck.appeal_until.isoformat(),
+        "next_date": struck.effective_at.isoformat(),
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    return NewNotice(household_id=struck.household_id, kind="strike", stay_id=struck.stay_id, facts=known)
