@@ -62,6 +62,16 @@ class Keys:
         return self._derive(b"gate codes")
 
     @cached_property
+    def contact_seal(self) -> bytes:
+        """Seals addresses of mail, addresses of webhooks and the secrets these are signed with, 256 bits."""
+        return self._derive(b"contact seal")
+
+    @cached_property
+    def contact_code(self) -> bytes:
+        """Makes the codes that confirm an address of mail."""
+        return self._derive(b"contact code")
+
+    @cached_property
     def attempts(self) -> bytes:
         """Makes log-in attempts countable without telling who was meant, and from where."""
         return self._derive(b"log-in attempts")

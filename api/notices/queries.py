@@ -15,24 +15,27 @@ class NoticeNotFound(ApiError):
     """The household has no such notice."""
 
 
-_SHOWN = """
-    SELECT n.id, n.kind, n.stay_id, s.kind AS stay_kind, n.created_at, n.read_at, n.facts, f.id AS facility_id, f.name,
-           p.timezone, CAST(n.facts ->> 'from' AS timestamptz) AS starts_at,
-           CAST(n.facts ->> 'to' AS timestamptz) AS ends_at, COALESCE(w.reason, n.facts ->> 'reason') AS reason,
-           COALESCE(w.urgency, n.facts ->> 'urgency') AS urgency
+_NUMBER = "CASE WHEN jsonb_typeof(n.facts -> '{0}') = 'number' THEN CAST(n.facts ->> '{0}' AS bigint) END"
+SHOWN = f"""
+    SELECT n.id, n.household_id, n.kind, n.stay_id, s.kind AS stay_kind, n.created_at, n.read_at, n.facts,
+           f.id AS facility_id, f.name, elsewhere.name AS new_name, r.name AS round_name, p.timezone, p.country,
+           COALESCE(w.reason, n.facts ->> 'reason') AS reason, COALESCE(w.urgency, n.facts ->> 'urgency') AS urgency
     FROM notices n
     JOIN households h ON h.id = n.household_id
     JOIN homes lives ON lives.id = h.home_id
     LEFT JOIN stays s ON s.id = n.stay_id
-    LEFT JOIN facilities f ON f.id = CAST(n.facts ->> 'facility' AS bigint)
+    LEFT JOIN facilities f ON f.id = {_NUMBER.format("facility")}
+    LEFT JOIN facilities elsewhere ON elsewhere.id = {_NUMBER.format("new_facility")}
+    LEFT JOIN rounds r ON r.id = {_NUMBER.format("round")}
     JOIN neighbourhoods p ON p.id = COALESCE(f.neighbourhood_id, lives.neighbourhood_id)
-    LEFT JOIN withdrawals w ON w.id = CAST(n.facts ->> 'withdrawal' AS bigint)
+    LEFT JOIN withdrawals w ON w.id = {_NUMBER.format("withdrawal")}
 """
+"""Notices with the names of what they tell of, for whoever may see them."""
 _PAGE = text(
-    f"{_SHOWN} WHERE n.household_id = :household AND n.id < :before AND (NOT :unread OR n.read_at IS NULL)"
+    f"{SHOWN} WHERE n.household_id = :household AND n.id < :before AND (NOT :unread OR n.read_at IS NULL)"
     " ORDER BY n.id DESC LIMIT :limit"
 )
-_ONE = text(f"{_SHOWN} WHERE n.household_id = :household AND n.id = :notice")
+_ONE = text(f"{SHOWN} WHERE n.household_id = :household AND n.id = :notice")
 _MARK = text("UPDATE notices SET read_at = :now WHERE id = :notice AND household_id = :household AND read_at IS NULL")
 _TELL_OF_WITHDRAWAL = text(
     """
@@ -92,6 +95,12 @@ def mark_read(connection: Connection, household_id: int, notice_id: int, *, now:
     if row is None:
         raise NoticeNotFound("no such notice")
     return row
+
+
+def language_of(connection: Connection, account_id: int) -> str:
+    """Return the language of an account."""
+    found = connection.scalar(text("SELECT language FROM accounts WHERE id = :account"), {"account": account_id})
+    return str(found or "zh")
 
 
 def tell_of_withdrawal(connection: Connection, withdrawal_id: int, *, stay_ids: Sequence[int], now: datetime) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from api.notices.kinds import Kind
+from api.notices.rendering import LANGUAGES, Told, moment_of, render
 
 
 class NoticeOut(BaseModel):
@@ -31,6 +32,8 @@ class NoticeOut(BaseModel):
     timezone: str
     reason: str | None = Field(description="In the words of whoever gave it, as the owner who withdraws a bay")
     urgency: str | None
+    subject: str = Field(description="In a line, in the language that was asked for, else that of the account")
+    text: str = Field(description="In full: what happened, why, and what comes next and when; a paragraph a line")
     facts: dict[str, Any] = Field(description="Ids, times and numbers; `next_date` is when something comes next")
     created_at: datetime
     read_at: datetime | None
@@ -43,9 +46,18 @@ class NoticePage(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null at the end")
 
 
-def notice_out(row: Row[Any]) -> NoticeOut:
+def told_of(row: Row[Any]) -> Told:
+    """Return what a notice tells."""
+    reason = {} if row.reason is None else {"reason": row.reason}
+    names = {"facility": row.name, "new_facility": row.new_name, "round": row.round_name}
+    return Told(row.kind, {**row.facts, **reason}, names, row.timezone, row.country)
+
+
+def notice_out(row: Row[Any], *, language: str) -> NoticeOut:
     """Show a notice."""
     zone = ZoneInfo(row.timezone)
+    start, end = moment_of(row.facts.get("from")), moment_of(row.facts.get("to"))
+    said = render(told_of(row), LANGUAGES[language])
     return NoticeOut.model_validate(
         {
             "id": row.id,
@@ -54,13 +66,15 @@ def notice_out(row: Row[Any]) -> NoticeOut:
             "stay_kind": row.stay_kind,
             "facility": row.facility_id,
             "name": row.name,
-            "from": _utc(row.starts_at),
-            "to": _utc(row.ends_at),
-            "from_local": _local(row.starts_at, zone),
-            "to_local": _local(row.ends_at, zone),
+            "from": _utc(start),
+            "to": _utc(end),
+            "from_local": _local(start, zone),
+            "to_local": _local(end, zone),
             "timezone": row.timezone,
             "reason": row.reason,
             "urgency": row.urgency,
+            "subject": said.subject,
+            "text": said.whole,
             "facts": row.facts,
             "created_at": row.created_at,
             "read_at": row.read_at,

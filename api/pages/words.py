@@ -36,7 +36,7 @@ REASON_WORDS: Mapping[str, str] = {
 
 _DAY_WORDS: Mapping[str, str] = {"daily": "every day", "workdays": "workdays", "rest_days": "rest days"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_CURRENCIES: Mapping[str, str] = {"CN": "¥", "SG": "S$", "MC": "€", "HK": "HK$", "JP": "¥", "GB": "£", "US": "$"}
+CURRENCIES: Mapping[str, str] = {"CN": "¥", "SG": "S$", "MC": "€", "HK": "HK$", "JP": "¥", "GB": "£", "US": "$"}
 
 
 def reason_words(reason: str) -> str:
@@ -76,7 +76,7 @@ def price_words(facility: Facility, *, country: str) -> str | None:
     if facility.monthly_price_cents == 0:
         return "free"
     amount = f"{facility.monthly_price_cents / 100:,.2f}".removesuffix(".00")
-    return f"{_CURRENCIES.get(country, '')}{amount} a month"
+    return f"{CURRENCIES.get(country, '')}{amount} a month"
 
 
 def limits_words(facility: Facility) -> list[str]:

@@ -1,0 +1,153 @@
+"""Every kind of notice is said in both languages, with the reason and the next date, and no field is left open."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+
+from api.notices.kinds import KINDS
+from api.notices.rendering import LANGUAGES, Told, render
+from api.notices.words import Language, fields_of, said
+
+FACTS: dict[str, Any] = {
+    "facility": 5, "new_facility": 6, "round": 7, "offer": 8, "permit": 9, "entry": 10, "application": 11,
+    "from": "2026-11-24T18:00:00+08:00", "to": "2026-11-25T08:00:00+08:00", "next_date": "2026-11-27",
+    "first": "2026-12-01", "last": "2027-02-28", "half_by": "2027-01-05", "most_by": "2027-03-01",
+    "not_before": "2027-04-01", "why": "too few bays have come free", "position": 1204, "walk_m": 180, "late_min": 25,
+    "strikes": 2, "amount_cents": 30050, "refund_cents": 1200, "reason": "More cars of our own", "outcome": "upheld",
+    "what": "cancelled", "nights_added": ["2026-12-05"], "nights_removed": ["2026-12-06", "2026-12-07"],
+    "dates": ["2026-12-06"], "without_bay": ["2026-12-08"],
+    "leave_by": [{"night": "2026-12-09", "to": "2026-12-10T07:00:00+08:00"}],
+}  # fmt: skip
+NAMES = {"facility": "江浦公园", "new_facility": "Tower 3", "round": "Spring 2027"}
+EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS)
+ENGLISH, CHINESE = LANGUAGES["en"], LANGUAGES["zh"]
+
+
+def told(kind: str, facts: dict[str, Any] | None = None, names: dict[str, str] | None = None) -> Told:
+    return Told(kind, FACTS if facts is None else facts, NAMES if names is None else names, "Asia/Shanghai", "CN")
+
+
+@EVERY_LANGUAGE
+def test_every_kind_has_its_words_and_no_other(language: Language) -> None:
+    assert tuple(language.kinds) == KINDS
+
+
+def test_both_languages_know_the_same_reasons_and_ask_for_the_same_facts() -> None:
+    assert ENGLISH.reasons.keys() == CHINESE.reasons.keys()
+    for kind in KINDS:
+        asked = [
+            {field for sentence in (*words.sentences, words.next) for part in sentence for field in fields_of(part)}
+            for words in (ENGLISH.kinds[kind], CHINESE.kinds[kind])
+        ]
+        assert asked[0] == asked[1], kind
+
+
+@EVERY_LANGUAGE
+@EVERY_KIND
+def test_a_notice_says_the_reason_and_the_next_date(kind: str, language: Language) -> None:
+    text = render(told(kind), language)
+    assert "More cars of our own" in text.whole
+    assert language.day(date(2026, 11, 27)) in text.whole
+    assert not re.search(r"[{}]|None|_", text.subject + text.whole)
+    assert text.subject.strip()
+    assert len(text.paragraphs) >= 3
+
+
+@EVERY_LANGUAGE
+@EVERY_KIND
+def test_a_notice_that_knows_nothing_leaves_nothing_open(kind: str, language: Language) -> None:
+    text = render(told(kind, {}, {}), language)
+    assert not re.search(r"[{}]|None", text.subject + text.whole)
+    assert text.subject.strip()
+    assert text.paragraphs
+
+
+@EVERY_LANGUAGE
+@EVERY_KIND
+def test_every_sentence_can_be_said(kind: str, language: Language) -> None:
+    """No template asks for a fact that does not exist: with all of them its first alternative is the one said."""
+    words = language.kinds[kind]
+    for sentence in (words.subject, *words.sentences):
+        known = dict.fromkeys((field for part in sentence for field in fields_of(part)), "x")
+        assert said(sentence, known) == sentence[0].format_map(known)
+        text = render(told(kind), language)
+        assert any(part in (text.subject, *text.paragraphs) for part in _filled(sentence, language))
+
+
+def _filled(sentence: tuple[str, ...], language: Language) -> list[str]:
+    fields = {
+        name: part
+        for name in {field for template in sentence for field in fields_of(template)}
+        if (part := _field(name, language)) is not None
+    }
+    found = said(sentence, fields)
+    return [] if found is None else [found]
+
+
+def _field(name: str, language: Language) -> str | None:
+    """Say one field by itself, through a kind that has just this one."""
+    probe = Language(
+        **{
+            **{field: getattr(language, field) for field in Language.__slots__},
+            "kinds": {"probe": type(language.kinds["strike"])((f"{{{name}}}",), ())},
+        }
+    )
+    subject = render(told("probe"), probe).subject
+    return None if subject == "probe" else subject
+
+
+@pytest.mark.parametrize(
+    ("language", "span"),
+    [
+        (ENGLISH, "Tue 24 Nov 2026, 18:00 – Wed 25 Nov 08:00"),
+        (CHINESE, "2026年11月24日（周二）18:00 至 11月25日（周三）08:00"),
+    ],
+    ids=["en", "zh"],
+)
+def test_hours_are_those_of_the_place_and_leave_no_doubt_across_midnight(language: Language, span: str) -> None:
+    utc = {"from": "2026-11-24T10:00:00Z", "to": "2026-11-25T00:00:00Z"}
+    assert span in render(told("stay_withdrawn", utc), language).whole
+    assert span in render(told("stay_withdrawn"), language).whole
+
+
+def test_the_end_of_a_stay_is_the_next_date_where_no_other_is_told() -> None:
+    facts = {"from": FACTS["from"], "to": FACTS["to"]}
+    assert "Please drive out by Wed 25 Nov 2026, 08:00." in render(told("leave_soon", facts), ENGLISH).whole
+
+
+def test_numbers_have_their_units() -> None:
+    assert "1,204" in render(told("waitlisted"), ENGLISH).whole
+    assert "¥300.50" in render(told("fee_due"), ENGLISH).subject
+    assert "25 分钟" in render(told("strike"), CHINESE).whole
+    assert "步行 180 米" in render(told("offer_made"), CHINESE).whole
+
+
+def test_a_known_reason_is_said_in_the_language_and_any_other_as_it_was_given() -> None:
+    assert "Reason: the term is over." in render(told("permit_ended", {"reason": "term_over"}), ENGLISH).whole
+    assert "原因：期限已满。" in render(told("permit_ended", {"reason": "term_over"}), CHINESE).whole
+    assert "原因：自用车辆增加。" in render(told("permit_ended", {"reason": "自用车辆增加。"}), CHINESE).whole
+
+
+def test_what_somebody_wrote_breaks_neither_lines_nor_templates() -> None:
+    reason = "Works\r\nBcc: everybody {facility}" + "x" * 1000
+    text = render(told("permit_ended", {"reason": reason}, {"facility": "A\nB {round} {0}"}), ENGLISH)
+    assert text.subject == "Your permit at A B {round} {0} ends"
+    assert "\r" not in text.whole
+    assert "Works Bcc: everybody {facility}" in text.whole
+    assert len(text.whole) < 700
+
+
+def test_many_dates_are_counted() -> None:
+    nights = [f"2026-12-{day:02d}" for day in range(1, 21)]
+    assert "and 8 more." in render(told("permit_changed", {"nights_removed": nights}), ENGLISH).whole
+    assert "另有 8 天" in render(told("permit_changed", {"nights_removed": nights}), CHINESE).whole
+
+
+@pytest.mark.parametrize("odd", [{"from": "18:00", "to": 5}, {"walk_m": "far"}, {"next_date": []}, {"first": {"a": 1}}])
+def test_odd_facts_spoil_no_inbox(odd: dict[str, Any]) -> None:
+    assert render(told("offer_made", odd), ENGLISH).paragraphs
