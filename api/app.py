@@ -42,6 +42,7 @@ from api.health import router as health_router
 from api.households.routes import router as households_router
 from api.interface.describing import install_description, name_of
 from api.neighbourhoods.routes import router as neighbourhoods_router
+from api.notices.contact_routes import router as contacts_router
 from api.notices.routes import router as notices_router
 from api.offers.routes import router as offers_router
 from api.overstays.buffer_routes import router as buffers_router
@@ -65,6 +66,7 @@ from api.tiles.recent import RecentTiles
 from api.tiles.routes import router as tiles_router
 from api.vehicles.routes import router as vehicles_router
 from api.waitlist.routes import router as waitlist_router
+from api.webhooks.routes import router as webhooks_router
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _MOST_BODY_BYTES = 256 * 1024
@@ -99,6 +101,8 @@ _ROUTERS = (
     waitlist_router,
     calendars_router,
     notices_router,
+    contacts_router,
+    webhooks_router,
     rounds_router,
     applications_router,
     plans_router,

@@ -62,6 +62,7 @@ from api.grants.queries import GrantNotFound, OwnerNotFound, SubDistrictNotFound
 from api.grants.service import AccountNotFound, MandateTooLong, TooManyOwners
 from api.households.queries import HomeNotFound, HouseholdNotFound
 from api.neighbourhoods.loading import NeighbourhoodNotFound
+from api.notices.contacts import CodeRefused, ContactNotFound, MailOff, UnusableAddress
 from api.notices.queries import NoticeNotFound
 from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, OfferNotFound
 from api.overstays.appeals import AppealImpossible, StrikeNotFound
@@ -90,6 +91,9 @@ from api.runs.service import RunEnded
 from api.vehicles.plates import PlateUnknown
 from api.vehicles.service import DisputeNotFound, OtherVehicle, VehicleNotFound
 from api.waitlist.errors import EntryNotFound, EntryNotWaiting
+from api.webhooks.addresses import UnusableUrl
+from api.webhooks.queries import WebhookNotFound
+from api.webhooks.service import TooManyWebhooks
 
 PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NeighbourhoodNotFound: (404, "Neighbourhood not found", "There is no neighbourhood at this address."),
@@ -122,6 +126,13 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     PlanUnpublishable: (409, "Plan cannot be published", "The plan is unchecked, stale or not what was checked."),
     ImpossibleDecision: (422, "Decision not possible", "No plan could keep it."),
     NoticeNotFound: (404, "Notice not found", "The household has no such notice."),
+    UnusableAddress: (422, "Address not usable", "That is no address of mail that can be written to."),
+    ContactNotFound: (404, "Contact not found", "The household has not said where it wants to be written to."),
+    CodeRefused: (422, "Code refused", "The code is another one, too old, or was tried too often; ask for a new one."),
+    MailOff: (409, "No mail", "This service sends no mail; notices stand in the inbox."),
+    UnusableUrl: (422, "Address not usable", "A webhook has an https address of a public host, without a password."),
+    WebhookNotFound: (404, "Webhook not found", "There is no such webhook, or it is not yours."),
+    TooManyWebhooks: (409, "Too many webhooks", "A household or an owner has at most ten; take one away first."),
     BookingNotFound: (404, "Booking not found", "The household has no such booking."),
     NoSuchPlace: (404, "No such place", "There is no such facility or bay in the household's neighbourhood."),
     ImpossiblePeriod: (422, "Impossible period", "`from` must not lie in the past, `to` after it, and both near."),

@@ -112,7 +112,7 @@ deliveries = Table(
         "(channel = 'code') <> (notice_id IS NOT NULL OR event IS NOT NULL) AND (notice_id IS NULL OR event IS NULL)",
         name="what",
     ),
-    Index("deliveries_next_at_idx", "next_at", postgresql_where=text("state = 'waiting'")),
+    Index("deliveries_waiting_idx", "channel", "next_at", "id", postgresql_where=text("state = 'waiting'")),
     Index("deliveries_notice_id_mail_key", "notice_id", unique=True, postgresql_where=text("channel = 'mail'")),
     Index("deliveries_notice_id_endpoint_id_key", "notice_id", "endpoint_id", unique=True),
     Index(None, "household_id", "id"),

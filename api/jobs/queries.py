@@ -88,6 +88,7 @@ _FORGOTTEN = {
     "bearer_tokens": "COALESCE(revoked_at, expires_at) < now() - interval '30 days'",
     "log_in_attempts": "at < now() - interval '2 days'",
     "notices": "created_at < now() - interval '90 days'",
+    "deliveries": "created_at < now() - interval '90 days'",
     "facility_imports": "ended_at < now() - interval '90 days'",
 }
 """Table → which rows have served their time."""

@@ -31,10 +31,12 @@ from api.overstays.jobs import remind_holders, size_buffers, strike_late_cars
 from api.permits.jobs import follow_new_cars, tell_of_terms_ending, turn_rounds
 from api.rounds.allocating import JOB as ALLOCATION
 from api.rounds.allocating import allocate_round
+from api.notices.carrying import deliver_notices
 from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
 from api.settings import Settings
+from api.webhooks.jobs import deliver_webhooks
 
 _logger = logging.getLogger("baytide")
 
@@ -58,13 +60,18 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "size_buffers": size_buffers,
     "forget_old_rows": forget,
 }
-_WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {}
+_WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {
+    "deliver_notices": deliver_notices,
+    "deliver_webhooks": deliver_webhooks,
+}
 """Jobs that speak to other machines or open what is sealed: they take `settings` too."""
 _UPKEEP = {"retry_stalled_jobs": retry_stalled_jobs, "forget_finished_jobs": forget_finished_jobs}
 CLOCK = {
     "retry_stalled_jobs": "* * * * *",
     "expire_holds": "* * * * *",
     "remind_to_leave": "* * * * *",
+    "deliver_notices": "* * * * *",
+    "deliver_webhooks": "* * * * *",
     "roll_horizon": "*/10 * * * *",  # days begin at another hour in every zone; most of the time nothing is late
     "place_nights_of_permits": "5-55/10 * * * *",
     "close_rounds": "* * * * *",

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from api.accounts.dependencies import Transaction
 from api.accounts.residents import Acting, ActingResident
 from api.cursors import cursor_of, id_before
-from api.notices import queries, service
+from api.notices import queries
 from api.notices.languages import AcceptLanguage, asked_language
+from api.notices.reading import read
 from api.notices.schemas import NoticeOut, NoticePage, notice_out
 
 router = APIRouter(prefix="/v1/notices", tags=["notices"])
@@ -42,7 +43,7 @@ def post_read(
     transaction: Transaction, resident: ActingResident, notice: NoticeId, language: AcceptLanguage = None
 ) -> NoticeOut:
     """Keep when it was first read; the same again changes nothing."""
-    row = service.read(transaction, resident.household_id, notice, now=datetime.now(UTC))
+    row = read(transaction, resident.household_id, notice, now=datetime.now(UTC))
     return notice_out(row, language=_language(transaction, resident, language))
 
 

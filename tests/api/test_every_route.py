@@ -154,6 +154,18 @@ RULES: dict[str, Rule] = {
     "GET /v1/neighbourhoods/{neighbourhood}/waitlist": PLANNING,
     "GET /v1/notices": HOUSEHOLD,
     "POST /v1/notices/{notice}/read": HOUSEHOLD,
+    "GET /v1/household/contact": HOUSEHOLD,
+    "PUT /v1/household/contact": Rule(frozenset({RESIDENT}), body={"email": "somebody@example.com"}),
+    "POST /v1/household/contact/verification": Rule(frozenset({RESIDENT}), body={"code": "00000000"}),
+    "DELETE /v1/household/contact": HOUSEHOLD,
+    "GET /v1/household/deliveries": HOUSEHOLD,
+    # Programs that are told.
+    "GET /v1/webhooks": SIGNED_IN,
+    "POST /v1/webhooks": Rule(frozenset({RESIDENT, OWNER}), body={"url": "https://example.com/hook"}),
+    "DELETE /v1/webhooks/{webhook}": SIGNED_IN,
+    "POST /v1/webhooks/{webhook}/secret": SIGNED_IN,
+    "POST /v1/webhooks/{webhook}/ping": SIGNED_IN,
+    "GET /v1/webhooks/{webhook}/deliveries": SIGNED_IN,
     # The committee.
     "POST /v1/committee/visits": Rule(frozenset({COMMITTEE})),
     "POST /v1/committee/households": Rule(frozenset({COMMITTEE})),
@@ -397,6 +409,10 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
                SELECT household_id, 'leave_soon', id, jsonb_build_object(
                    'facility', CAST(:facility AS bigint), 'from', lower(during), 'to', upper(during))
                FROM stays WHERE id = :stay RETURNING id"""
+        ),
+        "webhook": one(
+            """INSERT INTO webhook_endpoints (household_id, url_sealed, secret_sealed, created_at)
+               VALUES (:household, 'x', 'y', now()) RETURNING id"""
         ),
         "run": one(
             """INSERT INTO allocation_runs (neighbourhood_id, parameters)

@@ -24,6 +24,8 @@ CREATE INDEX notices_unrouted_idx ON notices (id) WHERE routed_at IS NULL;
 CREATE INDEX notices_untold_idx ON notices (id) WHERE told_at IS NULL;
 GRANT UPDATE (routed_at, told_at) ON notices TO baytide_service;
 CREATE POLICY notices_carried ON notices FOR UPDATE TO baytide_service USING (acts_as('worker'));
+-- Whose home says which clock the hours of a notice are on.
+CREATE POLICY households_told ON households FOR SELECT TO baytide_service USING (acts_as('worker'));
 UPDATE notices SET routed_at = created_at, told_at = created_at;
 
 -- Where a household wants to be written to. Sealed, in a table of its own: whoever deletes the row has erased it.
@@ -96,7 +98,7 @@ CREATE TABLE deliveries (
     CONSTRAINT deliveries_notice_id_fkey FOREIGN KEY(notice_id) REFERENCES notices (id) ON DELETE CASCADE,
     CONSTRAINT deliveries_endpoint_id_fkey FOREIGN KEY(endpoint_id) REFERENCES webhook_endpoints (id) ON DELETE CASCADE
 );
-CREATE INDEX deliveries_next_at_idx ON deliveries (next_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_waiting_idx ON deliveries (channel, next_at, id) WHERE state = 'waiting';
 CREATE UNIQUE INDEX deliveries_notice_id_mail_key ON deliveries (notice_id) WHERE channel = 'mail';
 CREATE UNIQUE INDEX deliveries_notice_id_endpoint_id_key ON deliveries (notice_id, endpoint_id);
 CREATE INDEX deliveries_household_id_id_idx ON deliveries (household_id, id);
@@ -120,6 +122,7 @@ CREATE POLICY deliveries_worked ON deliveries TO baytide_service USING (acts_as(
 
 -- DOWN
 DROP POLICY notices_carried ON notices;
+DROP POLICY households_told ON households;
 REVOKE UPDATE (routed_at, told_at) ON notices FROM baytide_service;
 DELETE FROM notices WHERE kind NOT IN ('leave_soon', 'stay_withdrawn');
 ALTER TABLE notices

@@ -1,0 +1,155 @@
+"""
+The job that carries notices out of the house, by mail.
+
+What is sent stays locked until it is noted as sent: two workers never send the same. A mail is sent again only when the
+worker died between both, under the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row
+
+from api.accounts.keys import Keys
+from api.accounts.sealing import unseal
+from api.jobs.queries import work
+from api.notices import carrying_queries as queries
+from api.notices.contacts import EMAIL, code_of
+from api.notices.mail import MailServer, MailServerAway, Outcome, mail_server, message_of
+from api.notices.rendering import LANGUAGES, Text, moment_of, render
+from api.notices.schemas import told_of
+from api.offers.service import note_delivered
+from api.settings import Settings
+
+JOB = "deliver_notices"
+Counts = dict[str, int]
+
+_AT_ONCE = 5000
+_LONGEST_S = 50.0
+"""Of one run: the clock asks again every minute."""
+_AWAY_PAUSE = timedelta(minutes=2)
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
+"""Before the second and each later try; after the last the inbox has to do."""
+
+
+def deliver_notices(engine: Engine, *, settings: Settings, now: datetime | None = None) -> Counts:
+    """
+    Send what households are told by mail, and let the time of offers begin that were delivered.
+
+    Parameters
+    ----------
+    now
+        Aware; this moment without.
+    """
+    moment = now or datetime.now(UTC)
+    routed = route_notices(engine, by_mail=settings.smtp_host is not None, now=moment)
+    counts = {"routed": routed, "mails": 0, "again": 0, "failed": 0, "away": 0}
+    if settings.smtp_host is not None:
+        with mail_server(settings) as server:
+            _send_all(engine, server, settings, counts, now=moment)
+    return {**counts, "told": settle_notices(engine, now=moment)}
+
+
+def route_notices(engine: Engine, *, by_mail: bool, now: datetime) -> int:
+    """Choose the ways of all new notices; return how many there were."""
+
+    def some(connection: Connection) -> int:
+        return queries.route(connection, most=_AT_ONCE, by_mail=by_mail, now=now)
+
+    return _in_parts(engine, some)
+
+
+def settle_notices(engine: Engine, *, now: datetime) -> int:
+    """Note which notices are told now, and let the time of their offers begin; return how many."""
+
+    def some(connection: Connection) -> int:
+        told = queries.settle(connection, most=_AT_ONCE, now=now)
+        offers = [offer for offer in told if offer is not None]
+        if offers:
+            note_delivered(connection, offers, now=now)
+        return len(told)
+
+    return _in_parts(engine, some)
+
+
+def _in_parts(engine: Engine, some: Callable[[Connection], int]) -> int:
+    done = 0
+    while True:
+        with work(engine) as connection:
+            part = some(connection)
+        done += part
+        if part < _AT_ONCE:
+            return done
+
+
+def _send_all(engine: Engine, server: MailServer, settings: Settings, counts: Counts, *, now: datetime) -> None:
+    """Send codes, for which somebody waits, then notices, until none is due or the server is away."""
+    keys, end = Keys(settings), time.monotonic() + _LONGEST_S
+    for channel in ("code", "mail"):
+        while time.monotonic() < end and not counts["away"]:
+            with work(engine) as connection:
+                row = queries.claim_mail(connection, channel, now=now)
+                if row is None:
+                    break
+                try:
+                    counts[_send_one(connection, row, server, settings, keys, now=now)] += 1
+                except MailServerAway:  # nothing that waits is to blame: it waits on, and another is tried first
+                    queries.postpone(connection, row.id, next_at=now + _AWAY_PAUSE)
+                    counts["away"] = 1
+
+
+def _send_one(
+    connection: Connection, row: Row[Any], server: MailServer, settings: Settings, keys: Keys, *, now: datetime
+) -> str:
+    """Send one mail and note what became of it; return the name it is counted under."""
+    unsendable = _unsendable(row, now=now)
+    text = None if unsendable else _text_of(connection, row, keys, now=now)
+    if text is None:
+        queries.end_delivery(connection, row.id, error=unsendable or "late", now=now)
+        return "failed"
+    to = unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode()
+    message = _message(text, row, to=to, settings=settings, now=now)
+    return _note(connection, row, server.send(message, to=to), now=now)
+
+
+def _unsendable(row: Row[Any], *, now: datetime) -> str | None:
+    """Say why a mail is not to be sent any more: its address or its occasion is gone."""
+    if row.email_sealed is None:
+        return "no_address"
+    if row.channel == "code":
+        return "late" if row.code_nonce is None or row.code_until <= now else None
+    return "no_address" if row.verified_at is None or row.bounced_at is not None or not row.by_mail else None
+
+
+def _text_of(connection: Connection, row: Row[Any], keys: Keys, *, now: datetime) -> Text | None:
+    language = LANGUAGES[row.language]
+    if row.channel == "code":
+        until = (row.code_until.astimezone(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+        code = code_of(keys, row.code_nonce, row.household_id)
+        said = language.code_text.format(code=code, until=until)
+        return Text(language.code_subject.format(code=code), tuple(said.split("\n\n")))
+    notice = queries.find_notice(connection, row.notice_id)
+    ends = moment_of(notice.facts.get("to")) if notice.kind == "leave_soon" else None
+    return None if ends is not None and ends <= now else render(told_of(notice), language)
+
+
+def _message(text: Text, row: Row[Any], *, to: str, settings: Settings, now: datetime) -> EmailMessage:
+    return message_of(text, to=to, number=row.id, language=LANGUAGES[row.language], settings=settings, now=now)
+
+
+def _note(connection: Connection, row: Row[Any], outcome: Outcome, *, now: datetime) -> str:
+    if outcome == "sent":
+        queries.end_delivery(connection, row.id, error=None, now=now)
+        return "mails"
+    if outcome == "again" and row.attempts < len(PAUSES):
+        queries.try_later(connection, row.id, error="not_now", next_at=now + PAUSES[row.attempts])
+        return "again"
+    queries.end_delivery(connection, row.id, error="gave_up" if outcome == "again" else outcome, now=now)
+    if outcome == "bounced":
+        queries.note_bounce(connection, row.household_id, now=now)
+    return "failed"

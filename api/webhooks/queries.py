@@ -1,0 +1,128 @@
+"""What the service asks and writes about webhooks, and what the job that calls them does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from api.errors import ApiError
+
+
+class WebhookNotFound(ApiError):
+    """There is no such webhook, or it is somebody else's."""
+
+
+_ADD = text(
+    """
+    INSERT INTO webhook_endpoints (household_id, owner_id, url_sealed, kinds, secret_sealed, created_at)
+    VALUES (:household, :owner, :url, :kinds, :secret, :now) RETURNING *
+    """
+)
+_CLAIM = text(
+    """
+    SELECT d.id, d.notice_id, d.event, d.attempts, d.created_at, e.id AS endpoint_id, e.url_sealed, e.secret_sealed,
+           e.former_sealed, e.former_until, e.failures, e.removed_at
+    FROM deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+    WHERE d.state = 'waiting' AND d.channel = 'webhook' AND d.next_at <= :now
+    ORDER BY d.next_at, d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED
+    """
+)
+_PAUSE = text(
+    """
+    UPDATE deliveries SET next_at = :until WHERE id IN (
+        SELECT id FROM deliveries WHERE endpoint_id = :id AND state = 'waiting' AND next_at < :until
+        FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+_STOP = text(
+    """
+    UPDATE deliveries SET state = 'failed', error = 'removed', ended_at = :now WHERE id IN (
+        SELECT id FROM deliveries WHERE endpoint_id = :id AND state = 'waiting' FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+
+
+def add_endpoint(connection: Connection, values: Mapping[str, Any], *, now: datetime) -> Row[Any]:
+    """Keep a webhook."""
+    return connection.execute(_ADD, {**values, "now": now}).one()
+
+
+def list_endpoints(connection: Connection, *, household_id: int | None, owner_ids: Sequence[int]) -> list[Row[Any]]:
+    """List the webhooks of a household and of owners."""
+    query = text(
+        "SELECT * FROM webhook_endpoints WHERE removed_at IS NULL "
+        "AND (household_id = :household OR owner_id = ANY (:owners)) ORDER BY id"
+    )
+    return list(connection.execute(query, {"household": household_id, "owners": list(owner_ids)}))
+
+
+def get_endpoint(connection: Connection, endpoint_id: int) -> Row[Any]:
+    """Return a webhook that one may see and change until the end of the transaction; WebhookNotFound without."""
+    query = text("SELECT * FROM webhook_endpoints WHERE id = :id AND removed_at IS NULL FOR UPDATE")
+    row = connection.execute(query, {"id": endpoint_id}).one_or_none()
+    if row is None:
+        raise WebhookNotFound("no such webhook")
+    return row
+
+
+def change_secret(
+    connection: Connection, endpoint_id: int, *, secret: bytes, former: bytes, former_until: datetime
+) -> None:
+    """Sign with a new secret, and for a while with the former one too."""
+    query = text(
+        "UPDATE webhook_endpoints SET secret_sealed = :secret, former_sealed = :former, former_until = :until "
+        "WHERE id = :id"
+    )
+    connection.execute(query, {"id": endpoint_id, "secret": secret, "former": former, "until": former_until})
+
+
+def remove_endpoint(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
+    """Call a webhook no more, and forget its address and its secrets."""
+    query = text(
+        "UPDATE webhook_endpoints SET removed_at = :now, url_sealed = '', secret_sealed = '', former_sealed = NULL, "
+        "former_until = NULL WHERE id = :id"
+    )
+    connection.execute(query, {"id": endpoint_id, "now": now})
+
+
+def stop_deliveries(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
+    """End what waits for a webhook."""
+    connection.execute(_STOP, {"id": endpoint_id, "now": now})
+
+
+def queue_event(connection: Connection, endpoint_id: int, event: Mapping[str, Any], *, now: datetime) -> int:
+    """Let an event be sent to a webhook; return the id of the delivery."""
+    query = text(
+        "INSERT INTO deliveries (channel, household_id, endpoint_id, event, next_at, created_at) "
+        "SELECT 'webhook', household_id, id, CAST(:event AS jsonb), :now, :now FROM webhook_endpoints WHERE id = :id "
+        "RETURNING id"
+    )
+    values = {"id": endpoint_id, "event": json.dumps(event), "now": now}
+    return int(connection.execute(query, values).scalar_one())
+
+
+# -------------------------------------------------------------------------------------------------------------- the job
+
+
+def claim(connection: Connection, *, now: datetime) -> Row[Any] | None:
+    """Take one delivery that is due and that nobody else has in hand, until the end of the transaction."""
+    return connection.execute(_CLAIM, {"now": now}).one_or_none()
+
+
+def note_success(connection: Connection, endpoint_id: int) -> None:
+    """Note that a webhook answers."""
+    query = text("UPDATE webhook_endpoints SET failures = 0, paused_until = NULL WHERE id = :id AND failures > 0")
+    connection.execute(query, {"id": endpoint_id})
+
+
+def pause(connection: Connection, endpoint_id: int, *, until: datetime) -> None:
+    """Leave a webhook alone for a while, with all that waits for it."""
+    query = text("UPDATE webhook_endpoints SET failures = failures + 1, paused_until = :until WHERE id = :id")
+    connection.execute(query, {"id": endpoint_id, "until": until})
+    connection.execute(_PAUSE, {"id": endpoint_id, "until": until})
