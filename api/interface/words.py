@@ -15,8 +15,6 @@ TAGS = MappingProxyType(
         "finding": "Free bays near home, by walking distance.",
         "bookings": "Hold, confirm, cancel. The database itself refuses a bay to a second car.",
         "permits": "The right to a facility for a term: offers, the waitlist, its nights, and nights given back.",
-        "notices": "What a household is told.",
-        "permits": "The right to a facility for a term: its nights, and nights given back.",
         "notices": "What a household is told, and where it wants to be written to.",
         "webhooks": "Programs that are told, by signed requests.",
         "facilities": "What is shared: places, bays, windows, and how full they are.",

@@ -26,12 +26,12 @@ from api.jobs.service import (
     roll_horizon,
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.notices.carrying import deliver_notices
 from api.offers.jobs import lapse_offers, remind_of_offers
 from api.overstays.jobs import remind_holders, size_buffers, strike_late_cars
 from api.permits.jobs import follow_new_cars, tell_of_terms_ending, turn_rounds
 from api.rounds.allocating import JOB as ALLOCATION
 from api.rounds.allocating import allocate_round
-from api.notices.carrying import deliver_notices
 from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
 
 
 @dataclass
@@ -87,7 +86,7 @@ def receiving_mail(context: ssl.SSLContext | None = None) -> Iterator[Mailbox]:
             answer = box.answers.get("DATA", "250 taken")
             if answer.startswith("2"):
                 message = message_from_bytes(b"".join(lines), policy=policy.default)
-                box.got.append((self.recipient, cast("EmailMessage", message)))
+                box.got.append((self.recipient, message))
             self.say(answer)
 
     class Server(socketserver.ThreadingTCPServer):

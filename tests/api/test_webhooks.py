@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ from api.app import create_app
 from api.jobs.queries import work
 from api.notices.service import NewNotice, tell
 from api.settings import Settings
-from api.webhooks import sending
+from api.webhooks import jobs
 from api.webhooks.jobs import deliver_webhooks
-from api.webhooks.sending import SIGNATURE, is_signed
+from api.webhooks.sending import SIGNATURE, is_signed, send_signed
 from api.webhooks.service import FORMER_LASTS, webhooks_for
 from tests.api.accounts import (
     KEYS,
@@ -179,7 +180,7 @@ def test_one_webhook_that_hangs_does_not_hold_up_another(
     engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(sending.send_signed, "__kwdefaults__", sending.send_signed.__kwdefaults__ | {"limit_s": 0.3})
+    monkeypatch.setattr(jobs, "send_signed", partial(send_signed, limit_s=0.3))
     with receiving() as slow:
         slow.drip_s = 0.05
         register(client, slow)
