@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from api.waitlist.lists import Floats
+import numpy as np
+
+from api.waitlist.calibration import Outcome, Told
+from api.waitlist.lists import Bools, Floats, Ints
 
 HALF, MOST = 0.5, 0.9
-LOW_HALF, HIGH_HALF = 0.3, 0.7
-LOW_MOST, HIGH_MOST = 0.8, 0.97
-STEP = 0.005
+HALF_RANGE, MOST_RANGE = (0.3, 0.7), (0.8, 0.97)
+"""However wrong dates were, they are not read off beyond these: a run of bad luck is no proof."""
+HALF_STEP, MOST_STEP = 0.15, 0.08
+"""How far a level moves after a day on which all dates that came due were missed."""
+_CROWD = 6.0
+"""Dates that come due on one day share their luck: so many count half as much as infinitely many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +28,47 @@ class Levels:
     most: float = MOST
 
 
-def levels_from(half_hits: Floats, most_hits: Floats, *, step: float = STEP) -> Levels:
+def learn_levels(told: Sequence[Told], outcomes: Sequence[Outcome], *, today: date) -> Levels:
     """
     Move each level by what earlier dates fell short or overshot, in the order in which that became known.
 
     Parameters
     ----------
-    half_hits, most_hits
-        1 for a wait that ended by its first (second) date, 0 for one that did not; waits cut off before are left out.
+    told, outcomes
+        Every pair of dates told, and what became of that wait. Waits cut off before their date say nothing.
+    today
+        Dates of today and later are not due yet.
 
     Notes
     -----
     Gibbs & Candès (2021), Adaptive conformal inference under distribution shift: with the level moved by
-    step · (target − hit) after every outcome the long-run share of hits is the target whatever makes the outcomes.
+    step · (target − share of hits) after every outcome the long-run share is the target, whatever makes the outcomes.
     """
+    now = today.toordinal()
+    reached = np.array([o.reached.toordinal() if o.reached else now for o in outcomes], dtype=np.int64)
+    seen = np.array([o.seen_until.toordinal() for o in outcomes], dtype=np.int64)
+    half = np.array([t.half_by.toordinal() for t in told], dtype=np.int64)
+    most = np.array([t.most_by.toordinal() for t in told], dtype=np.int64)
     return Levels(
-        _walk(half_hits, HALF, low=LOW_HALF, high=HIGH_HALF, step=step),
-        _walk(most_hits, MOST, low=LOW_MOST, high=HIGH_MOST, step=step / 2),
+        _walk(*_due(half, reached, seen, now=now), target=HALF, step=HALF_STEP, within=HALF_RANGE),
+        _walk(*_due(most, reached, seen, now=now), target=MOST, step=MOST_STEP, within=MOST_RANGE),
     )
 
 
-def _walk(hits: Floats, target: float, *, low: float, high: float, step: float) -> float:
+def _due(by: Ints, reached: Ints, seen: Ints, *, now: int) -> tuple[Ints, Bools]:
+    """Return the days on which dates came due that are over, and whether they were hit."""
+    due = by < now
+    hit = reached <= by
+    known = due & (hit | (reached < now) | (seen > by))
+    return by[known], hit[known]
+
+
+def _walk(day: Ints, hit: Bools, *, target: float, step: float, within: tuple[float, float]) -> float:
+    days, index = np.unique(day, return_inverse=True)
+    count = np.bincount(index, minlength=len(days))
+    hits = np.bincount(index, weights=hit, minlength=len(days))
+    moves: Floats = step * (target - hits / np.maximum(count, 1)) * count / (count + _CROWD)
     level = target
-    for hit in hits:
-        level = min(max(level + step * (target - float(hit)), low), high)
+    for move in moves.tolist():
+        level = min(max(level + move, within[0]), within[1])
     return level

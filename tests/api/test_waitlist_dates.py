@@ -15,7 +15,7 @@ from api.waitlist.dates import Dates, NotBefore, Outlook, Why, answers, is_news,
 from api.waitlist.forward import reached_by_day
 from api.waitlist.lists import Lists, Record
 from api.waitlist.rates import Rates
-from api.waitlist.recalibrating import HIGH_HALF, LOW_HALF, Levels, levels_from
+from api.waitlist.recalibrating import HALF_RANGE, Levels, learn_levels
 
 TODAY = date(2026, 4, 1)
 DAILY, WORKDAYS, WEEKEND = 127, 31, 96
@@ -224,12 +224,32 @@ def test_somebody_more_likely_reached_today_than_not_is_told_no_date() -> None:
     assert said == [NotBefore(TODAY, Why.ANY_DAY)]
 
 
+def levels_after(*, hits: int, misses: int) -> Levels:
+    """Dates come due a day each."""
+    said, outcomes = [], []
+    for k in range(hits + misses):
+        on = TODAY + timedelta(days=k)
+        said.append(Told(on, on + timedelta(days=2), on + timedelta(days=2)))
+        reached = on + timedelta(days=2 if k < hits else 3)
+        outcomes.append(Outcome(reached, reached))
+    return learn_levels(said, outcomes, today=TODAY + timedelta(days=hits + misses + 5))
+
+
 def test_levels_rise_when_dates_were_too_early_and_fall_when_too_late() -> None:
-    assert levels_from(np.array([]), np.array([])) == Levels(0.5, 0.9)
-    assert levels_from(np.zeros(9), np.zeros(9)).half > 0.5
-    assert levels_from(np.ones(9), np.ones(9)).most < 0.9
-    assert levels_from(np.zeros(10_000), np.zeros(1)).half == HIGH_HALF
-    assert levels_from(np.ones(10_000), np.ones(1)).half == LOW_HALF
+    assert levels_after(hits=0, misses=0) == Levels(0.5, 0.9)
+    assert levels_after(hits=0, misses=9).half > 0.5
+    assert levels_after(hits=9, misses=0).most < 0.9
+    assert levels_after(hits=0, misses=3000).half == HALF_RANGE[1]
+    assert levels_after(hits=3000, misses=0).half == HALF_RANGE[0]
+
+
+def test_dates_that_are_not_due_or_waits_cut_off_move_no_level() -> None:
+    said = [Told(TODAY, TODAY + timedelta(days=5), TODAY + timedelta(days=9))] * 2
+    left = Outcome(None, TODAY + timedelta(days=3))
+    waits = Outcome(None, TODAY + timedelta(days=90))
+    assert learn_levels(said, [left, left], today=TODAY + timedelta(days=50)) == Levels()
+    assert learn_levels(said, [waits, waits], today=TODAY + timedelta(days=5)) == Levels()
+    assert learn_levels(said, [waits, waits], today=TODAY + timedelta(days=6)).half > 0.5
 
 
 def news(before: Dates | NotBefore | None, answer: Dates | NotBefore, *, days: int, chance: float = 0.95) -> bool:
