@@ -65,6 +65,7 @@ from api.telemetry import router as metrics_router
 from api.tiles.recent import RecentTiles
 from api.tiles.routes import router as tiles_router
 from api.vehicles.routes import router as vehicles_router
+from api.waitlist.calibration_routes import router as calibration_router
 from api.waitlist.routes import router as waitlist_router
 from api.webhooks.routes import router as webhooks_router
 
@@ -100,6 +101,7 @@ _ROUTERS = (
     offers_router,
     waitlist_router,
     calendars_router,
+    calibration_router,
     notices_router,
     contacts_router,
     webhooks_router,

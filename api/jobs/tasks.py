@@ -37,6 +37,7 @@ from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
 from api.settings import Settings
 from api.webhooks.jobs import deliver_webhooks
+from api.waitlist.jobs import refresh_dates
 
 _logger = logging.getLogger("baytide")
 
@@ -51,6 +52,7 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "follow_new_cars": follow_new_cars,
     "lapse_offers": lapse_offers,
     "remind_of_offers": remind_of_offers,
+    "refresh_dates": refresh_dates,
     "finish_withdrawals": finish_due_withdrawals,
     "refresh_allow_lists": refresh_allow_lists,
     "end_forgotten_gate_sessions": end_forgotten,
@@ -80,6 +82,7 @@ CLOCK = {
     "follow_new_cars": "2-52/10 * * * *",
     "lapse_offers": "* * * * *",
     "remind_of_offers": "*/5 * * * *",
+    "refresh_dates": "7 20 * * *",  # before people in China get up
     "finish_withdrawals": "22 * * * *",
     "refresh_allow_lists": "* * * * *",
     "end_forgotten_gate_sessions": "12 * * * *",

@@ -115,10 +115,6 @@ _ADD = text(
     "CAST(:position AS int[]), CAST(:half_by AS date[]), CAST(:most_by AS date[]), CAST(:not_before AS date[]), "
     "CAST(:why AS text[])) AS w (entry, position, half, most, earliest, why)"
 )
-_NEWEST_OF = text(
-    "SELECT made_at, position, half_by, most_by, not_before, why FROM date_estimates "
-    "WHERE entry_id = :entry ORDER BY id DESC LIMIT 1"
-)
 
 
 def find_round(connection: Connection, round_id: int) -> Row[Any] | None:
@@ -203,11 +199,6 @@ def list_told(
 def add_estimates(connection: Connection, columns: Mapping[str, Sequence[Any]], *, now: datetime) -> None:
     """Store estimates."""
     connection.execute(_ADD, {**columns, "now": now})
-
-
-def find_newest(connection: Connection, entry_id: int) -> Row[Any] | None:
-    """Find what an entry was told last."""
-    return connection.execute(_NEWEST_OF, {"entry": entry_id}).one_or_none()
 
 
 def _seen(neighbourhood_id: int, since: datetime, now: datetime) -> dict[str, Any]:

@@ -132,11 +132,6 @@ def _facts(answer: Answer) -> dict[str, str]:
     return {"not_before": not_before, "why": str(answer.why), "next_date": not_before}
 
 
-def newest_estimate(connection: Connection, entry_id: int) -> Row[Any] | None:
-    """Return what an entry was told last: `made_at`, `position`, `half_by`, `most_by`, `not_before`, `why`."""
-    return queries.find_newest(connection, entry_id)
-
-
 def calibration_of(connection: Connection, *, round_id: int, now: datetime) -> Calibration:
     """Measure how right all dates were that were told in a round; raise RoundNotFound without one."""
     place = _get_round(connection, round_id)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from api.jobs.queries import work
+from api.jobs.queries import enqueue, work
 from api.waitlist.date_queries import list_running_rounds
 from api.waitlist.estimating import estimate_dates
+
+JOB = "refresh_dates"
+
+
+def ask_for_dates(connection: Connection) -> None:
+    """Let the dates be worked out soon after this transaction: a round was published, or much changed at once."""
+    enqueue(connection, JOB, lock=JOB, queueing_lock=JOB)
 
 
 def refresh_dates(engine: Engine, *, now: datetime | None = None) -> dict[str, int]:

@@ -152,6 +152,7 @@ RULES: dict[str, Rule] = {
     "GET /v1/waitlist": HOUSEHOLD,
     "DELETE /v1/waitlist/{entry}": HOUSEHOLD,
     "GET /v1/neighbourhoods/{neighbourhood}/waitlist": PLANNING,
+    "GET /v1/rounds/{round}/waitlist/calibration": PLANNING,
     "GET /v1/notices": HOUSEHOLD,
     "POST /v1/notices/{notice}/read": HOUSEHOLD,
     "GET /v1/household/contact": HOUSEHOLD,

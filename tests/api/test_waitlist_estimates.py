@@ -1,0 +1,218 @@
+"""Dates for those who wait, from what the database knows: stored when they are news, told, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+
+from api.offers.service import accept_offer, decline_offer, lapse_offers, make_offers, note_delivered
+from api.rounds.errors import RoundNotFound
+from api.waitlist import date_queries
+from api.waitlist.dates import Why
+from api.waitlist.estimating import calibration_of, calibration_of_neighbourhood, estimate_dates
+from api.waitlist.jobs import refresh_dates
+from api.waitlist.record import best_positions, read_lists, read_record, weekdays_of
+from api.waitlist.service import join_waitlist, leave_waitlist
+from tests.api.round_town import DAY, FIRST, HOUR, LAST, NOW, RoundTown, make_round_town, small_garage
+
+BAYS = 40
+LATER = NOW + 9 * DAY
+TODAY = date(2026, 12, 4)
+"""The day of `LATER` in Shanghai."""
+
+
+@pytest.fixture
+def town(engine: Engine) -> Iterator[RoundTown]:
+    with engine.connect() as connection:
+        yield make_round_town(connection, small_garage("a", BAYS), small_garage("b", 1))
+
+
+def publish(town: RoundTown, *, declined: int = 0, waiting: int = 3) -> list[int]:
+    """Offer every bay of `a`, let so many wait for one, and the first offers be declined; return the entries."""
+    offers = {}
+    households = [town.apply() for _ in range(BAYS)]
+    made = make_offers(town.connection, [town.wanted(who) for who in households], source="plan", now=NOW)
+    note_delivered(town.connection, made, now=NOW)
+    for row in town.connection.execute(text("SELECT id, household_id FROM offers")):
+        offers[row.household_id] = row.id
+    entries = join_waitlist(town.connection, [town.entry(town.apply()) for _ in range(waiting)], now=NOW)
+    for k, who in enumerate(households):
+        act, moment = (decline_offer, NOW + (1 + k) * HOUR) if k < declined else (accept_offer, NOW + 40 * HOUR)
+        act(town.connection, offers[who["household"]], household_id=who["household"], account_id=None, now=moment)
+    return entries
+
+
+def accept_all(town: RoundTown, *, now: datetime) -> None:
+    """Let everybody whom the list reached accept."""
+    pending = text("SELECT id, household_id FROM offers WHERE state = 'pending'")
+    for row in town.connection.execute(pending).all():
+        note_delivered(town.connection, [row.id], now=now)
+        accept_offer(town.connection, row.id, household_id=row.household_id, account_id=None, now=now)
+
+
+def give_up(town: RoundTown, many: int, *, ahead: timedelta = DAY) -> None:
+    """Write into the record that so many permits were given up, one by one, without anybody following."""
+    town.connection.execute(
+        text(
+            "WITH ended AS (UPDATE permits SET state = 'ended', end_reason = 'given_up', ended_at = :at "
+            "WHERE id IN (SELECT p.id FROM permits p WHERE p.state = 'active' ORDER BY p.id LIMIT :many) "
+            "RETURNING id, bay_group_id) "
+            "INSERT INTO waitlist_releases (round_id, bay_group_id, permit_id, cause, released_at) "
+            "SELECT :round, bay_group_id, id, 'given_up', :at FROM ended"
+        ),
+        {"at": LATER - ahead, "many": many, "round": town.round},
+    )
+
+
+def estimates(town: RoundTown, entry: int) -> list[tuple[date | None, date | None, str | None]]:
+    rows = town.connection.execute(
+        text("SELECT half_by, most_by, why FROM date_estimates WHERE entry_id = :e ORDER BY id"), {"e": entry}
+    )
+    return [(row.half_by, row.most_by, row.why) for row in rows]
+
+
+def household_of(town: RoundTown, entry: int) -> int:
+    return town.count("SELECT household_id FROM waitlist_entries WHERE id = :e", e=entry)
+
+
+def test_without_a_record_everybody_is_told_why_there_is_no_date_and_once(town: RoundTown) -> None:
+    entries = publish(town)
+    assert estimate_dates(town.connection, round_id=town.round, now=NOW + HOUR) == 3
+    assert estimate_dates(town.connection, round_id=town.round, now=NOW + DAY) == 0
+    assert estimates(town, entries[0]) == [(None, None, Why.RECORD_TOO_SHORT)]
+    assert town.told(household_of(town, entries[0])) == ["waitlisted"]
+
+
+def test_with_a_record_those_ahead_get_dates_in_their_order_and_those_too_far_back_none(town: RoundTown) -> None:
+    entries = publish(town, declined=12, waiting=60)
+    accept_all(town, now=NOW + 60 * HOUR)
+    give_up(town, 10)
+    estimate_dates(town.connection, round_id=town.round, now=LATER)
+    waiting = [entry for entry in entries if estimates(town, entry)]
+    assert len(waiting) == 60 - 12, "those who were reached need no date"
+    half, most, why = estimates(town, waiting[0])[-1]
+    assert why is None
+    assert half is not None
+    assert most is not None
+    assert TODAY <= half <= most <= LAST
+    assert estimates(town, waiting[-1])[-1][2] == Why.TOO_FAR_BACK
+    dates = [found for found in (estimates(town, entry)[-1][0] for entry in waiting) if found is not None]
+    assert dates == sorted(dates)
+    positions = town.connection.scalars(text("SELECT position FROM date_estimates ORDER BY entry_id"))
+    assert list(positions) == list(range(1, 49))
+
+
+def test_a_household_is_told_its_dates_with_what_comes_next(town: RoundTown) -> None:
+    publish(town, declined=12, waiting=60)
+    accept_all(town, now=NOW + 60 * HOUR)
+    give_up(town, 10)
+    estimate_dates(town.connection, round_id=town.round, now=LATER)
+    query = (
+        "SELECT n.facts, d.half_by, d.most_by FROM notices n "
+        "JOIN waitlist_entries e ON e.household_id = n.household_id "
+        "JOIN date_estimates d ON d.entry_id = e.id WHERE n.kind = 'date_changed' ORDER BY n.id"
+    )
+    told = town.connection.execute(text(query)).all()
+    assert told
+    for row in told:
+        assert row.facts["next_date"] == row.facts["half_by"] == row.half_by.isoformat()
+        assert row.facts["most_by"] == row.most_by.isoformat()
+    assert estimate_dates(town.connection, round_id=town.round, now=LATER + HOUR) == 0
+
+
+def test_dates_are_measured_against_when_households_were_reached(town: RoundTown) -> None:
+    entries = publish(town, declined=0, waiting=3)
+    told = {entries[0]: NOW + DAY, entries[1]: None, entries[2]: None}
+    values = {"at": NOW, "half": FIRST, "most": FIRST + 10 * DAY}
+    for entry, reached in told.items():
+        town.connection.execute(
+            text(
+                "INSERT INTO date_estimates (entry_id, made_at, position, half_by, most_by) "
+                "VALUES (:entry, :at, 1, :half, :most)"
+            ),
+            {**values, "entry": entry},
+        )
+        if reached:
+            town.connection.execute(
+                text("UPDATE waitlist_entries SET state = 'offered', reached_at = :at WHERE id = :entry"),
+                {"at": reached, "entry": entry},
+            )
+    leave_waitlist(
+        town.connection, entries[1], household_id=household_of(town, entries[1]), now=NOW + 2 * DAY
+    )  # before the first date: at risk until then
+    found = calibration_of(town.connection, round_id=town.round, now=NOW + 30 * DAY)
+    assert (found.estimates, found.censored, found.median_width_days) == (3, 1, 10.0)
+    assert found.reached_by_p50 == pytest.approx(1 / 3)
+    assert found == calibration_of_neighbourhood(town.connection, town.neighbourhood, now=NOW + 30 * DAY)
+
+
+def test_a_round_that_is_not_there_has_no_dates_and_no_calibration(town: RoundTown) -> None:
+    with pytest.raises(RoundNotFound):
+        estimate_dates(town.connection, round_id=town.round + 1, now=NOW)
+    with pytest.raises(RoundNotFound):
+        calibration_of(town.connection, round_id=town.round + 1, now=NOW)
+
+
+def test_the_lists_are_read_as_they_stand(town: RoundTown) -> None:
+    entries = publish(town, declined=2, waiting=4)
+    town.connection.execute(
+        text("UPDATE applications SET days = 'sat sun' WHERE id = (SELECT application_id FROM waitlist_entries "
+             "WHERE id = :e)"),
+        {"e": entries[3]},
+    )  # fmt: skip
+    place = date_queries.find_round(town.connection, town.round)
+    assert place is not None
+    standing = read_lists(town.connection, place, now=NOW + 50 * HOUR)
+    assert standing.entry_ids.tolist() == entries[2:]
+    assert standing.position.tolist() == [1, 2]
+    assert standing.lists.entry_days.tolist() == [127, 96]
+    assert len(standing.lists.permit_group) == BAYS - 2
+    assert standing.lists.offer_listed.tolist() == [True, True]
+    assert len(standing.lists.window_d) == (LAST - date(2026, 11, 27)).days + 1
+    assert standing.lists.window_d[0] == pytest.approx(3.5), "made at noon of a Friday: to the end of Monday"
+    assert standing.lists.day_part == pytest.approx(0.5), "ten in the morning and fifty hours"
+    assert standing.lists.free.tolist() == [[0] * 7]
+
+
+def test_only_offers_whose_time_is_over_are_in_the_record(town: RoundTown) -> None:
+    publish(town, declined=12, waiting=20)
+    accept_all(town, now=NOW + 60 * HOUR)
+    place = date_queries.find_round(town.connection, town.round)
+    assert place is not None
+    facilities = np.array([town.facilities["a"]])
+    young = read_record(town.connection, place, facilities, now=NOW + 71 * HOUR)
+    assert len(young.offer_facility) == 0
+    whole = read_record(town.connection, place, facilities, now=NOW + 9 * DAY)
+    assert len(whole.offer_facility) == BAYS + 12
+    assert int(whole.offer_refused.sum()) == whole.releases == 12
+    assert int(whole.offer_listed.sum()) == 12
+    assert whole.permit_ended.sum() == 0
+    assert (whole.wait_to_d > whole.wait_from_d).all()
+
+
+def test_offers_that_lapse_count_as_refused_after_all_their_time(town: RoundTown) -> None:
+    (offer,) = make_offers(town.connection, [town.wanted(town.apply())], source="plan", now=NOW)
+    note_delivered(town.connection, [offer], now=NOW)
+    assert lapse_offers(town.connection, now=NOW + 73 * HOUR) == 1
+    place = date_queries.find_round(town.connection, town.round)
+    assert place is not None
+    record = read_record(town.connection, place, np.array([town.facilities["a"]]), now=NOW + 4 * DAY)
+    assert record.offer_refused.tolist() == [True]
+    assert record.offer_share.tolist() == [1.0]
+
+
+def test_the_best_position_is_that_in_the_list_where_one_stands_furthest_ahead() -> None:
+    # entries 0, 1 and 2 wait for groups {0}, {0, 1} and {0}
+    assert best_positions(np.array([0, 1, 3, 4]), np.array([0, 0, 1, 0])).tolist() == [1, 1, 3]
+
+
+def test_weekdays_are_those_of_a_week_without_holidays() -> None:
+    assert [weekdays_of(days) for days in ("daily", "workdays", "rest_days", "mon wed sun")] == [127, 31, 96, 69]
+
+
+def test_the_job_looks_at_every_round_that_runs(engine: Engine) -> None:
+    assert refresh_dates(engine, now=NOW) == {"dates": 0}
