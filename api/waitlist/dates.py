@@ -30,7 +30,10 @@ SMALLEST_CHANGE_D = 3
 SMALLEST_CHANGE = 0.35
 """A date is told anew when it moves by so much of the way to it, and by three days at least."""
 QUIET_D = 7
-"""Nobody is told another date within so many days, unless the first has passed or comes much nearer."""
+"""Nobody is told another date within so many days, unless the first has passed: good news and bad wait alike."""
+SURE = 0.02
+"""Dates take a chance within the term that is so much above the second date's level: looking every day until the draws
+happen to suffice would tell dates too early."""
 STILL_LIKELY = 0.08
 """A date once told stands while its chance within the term is no more than this below what is asked of a new one."""
 
@@ -136,9 +139,9 @@ def _answer(chance: NDArray[np.float64], half: int, most: int, *, early: int, le
     last, need = chance[-1], levels.most
     if chance[0] >= levels.half:
         return NotBefore(today, Why.ANY_DAY)
-    if last >= need and most - half <= WIDEST_D:
+    if last >= need + SURE and most - half <= WIDEST_D:
         return Dates(today + timedelta(days=half), today + timedelta(days=max(half, most)))
-    why = Why.TOO_FAR_BACK if last < HOPE else Why.RANGE_TOO_WIDE if last >= need else Why.TERM_ENDS_FIRST
+    why = Why.TOO_FAR_BACK if last < HOPE else Why.RANGE_TOO_WIDE if last >= need + SURE else Why.TERM_ENDS_FIRST
     return NotBefore(today + timedelta(days=early), why)
 
 
@@ -190,9 +193,7 @@ def is_news(
             return today > told_on
         if isinstance(answer, NotBefore):
             return chance < need - STILL_LIKELY and today >= told_on + timedelta(days=QUIET_D)
-        return _moved(told, answer, today=today) and (
-            today >= told_on + timedelta(days=QUIET_D) or answer.half_by < told.half_by
-        )
+        return today >= told_on + timedelta(days=QUIET_D) and _moved(told, answer, today=today)
     if isinstance(answer, Dates):
         return today > told_on
     return answer.why != told.why and today >= told_on + timedelta(days=QUIET_D)

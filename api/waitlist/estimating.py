@@ -75,7 +75,7 @@ def _look(
         return no_dates(why, today=today, entries=entries), np.zeros(entries), Levels()
     told, outcomes = _past(queries.list_told(connection, place.neighbourhood_id, since=now - MEMORY))
     levels = learn_levels(told, outcomes, today=today)
-    outlook = look_ahead(standing.lists, record, levels=levels, seed=place.id * 100_000 + today.toordinal() % 100_000)
+    outlook = look_ahead(standing.lists, record, levels=levels, seed=place.id)
     return answers(standing.lists, outlook, today=today), outlook.chance[:, -1], levels
 
 

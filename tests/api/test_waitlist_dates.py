@@ -218,6 +218,13 @@ def test_dates_on_one_day_are_split_so_that_the_chance_is_right_on_average() -> 
     assert sum(later) / places == pytest.approx(0.4, abs=0.01)
 
 
+def test_a_chance_that_only_just_suffices_gives_no_date() -> None:
+    standing = lists([(DAILY, [0])])
+    just, surely = (Outlook(np.array([[0.3, 0.6, last]]), Levels(), 0) for last in (0.905, 0.93))
+    assert answers(standing, just, today=TODAY) == [NotBefore(TODAY, Why.TERM_ENDS_FIRST)]
+    assert isinstance(answers(standing, surely, today=TODAY)[0], Dates)
+
+
 def test_somebody_more_likely_reached_today_than_not_is_told_no_date() -> None:
     standing = lists([(DAILY, [0])])
     said = answers(standing, Outlook(np.array([[0.6, 1.0]]), Levels(), 0), today=TODAY)
@@ -266,7 +273,8 @@ def test_a_household_is_told_once_and_again_only_when_it_matters() -> None:
     assert not news(dates(10, 30), dates(11, 31), days=1)
     assert not news(dates(10, 30), dates(20, 45), days=3)
     assert news(dates(10, 30), dates(20, 45), days=7)
-    assert news(dates(10, 30), dates(3, 9), days=1)
+    assert not news(dates(10, 30), dates(4, 12), days=3), "good news waits as bad news does"
+    assert news(dates(10, 30), dates(8, 15), days=7)
     assert news(dates(10, 30), dates(13, 31), days=11), "the first date has passed"
 
 
