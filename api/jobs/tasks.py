@@ -36,8 +36,8 @@ from api.rounds.jobs import close_rounds
 from api.runs.computing import RunPutBack, compute_run
 from api.runs.service import JOB as RUN
 from api.settings import Settings
-from api.webhooks.jobs import deliver_webhooks
 from api.waitlist.jobs import refresh_dates
+from api.webhooks.jobs import deliver_webhooks
 
 _logger = logging.getLogger("baytide")
 
