@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -129,11 +130,13 @@ def expiry_at(connection: Connection, place: Row[Any], *, now: datetime) -> date
 
 
 def _takes(wanted: Sequence[WantedOffer], nights: Sequence[Sequence[date]]) -> dict[int, dict[date, int]]:
-    takes: dict[int, dict[date, int]] = {}
-    for offer, taken in zip(wanted, nights, strict=True):
-        by_night = takes.setdefault(offer.bay_group_id, {})
-        for night in taken:
-            by_night[night] = by_night.get(night, 0) + 1
+    takes: dict[int, dict[date, int]] = {offer.bay_group_id: {} for offer in wanted}
+    lists = {id(taken): taken for taken in nights}  # equal patterns are one list: counted first, added up by night then
+    for (group, key), number in Counter(
+        (offer.bay_group_id, id(taken)) for offer, taken in zip(wanted, nights, strict=True)
+    ).items():
+        for night in lists[key]:
+            takes[group][night] = takes[group].get(night, 0) + number
     return takes
 
 

@@ -68,10 +68,11 @@ _ENTRY = text(
     "WHERE application_id = ANY(:applications) AND state = 'offered'"
 )
 _UNDELIVERED = text(
-    "SELECT o.id, f.neighbourhood_id, n.country, n.timezone FROM offers o JOIN permits p ON p.id = o.permit_id "
+    "SELECT o.id, f.neighbourhood_id, n.country, n.timezone FROM unnest(CAST(:ids AS bigint[])) AS w (id) "
+    "JOIN offers o ON o.id = w.id JOIN permits p ON p.id = o.permit_id "
     "JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id "
-    "WHERE o.id = ANY(:ids) AND o.state = 'pending' AND o.delivered_at IS NULL"
+    "WHERE o.state = 'pending' AND o.delivered_at IS NULL"
 )
 _DELIVER = text(
     "UPDATE offers o SET delivered_at = :now, expires_at = w.until "

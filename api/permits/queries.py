@@ -122,3 +122,31 @@ def under_way(connection: Connection, permit_ids: Sequence[int], *, now: datetim
     """Return those of some permits whose car stands there, or may, at a moment."""
     query = "SELECT permit_id FROM stays WHERE permit_id = ANY(:ids) AND state = 'confirmed' AND during @> :now"
     return set(connection.scalars(text(query), {"ids": list(permit_ids), "now": now}))
+
+
+def list_permits_of(
+    connection: Connection, neighbourhood_id: int, *, state: str | None, limit: int
+) -> Sequence[Row[Any]]:
+    """List the newest permits and offers of a neighbourhood for a planner, those in a state or all."""
+    query = """
+        SELECT p.id, p.state, p.end_reason, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, p.household_id,
+               f.code AS facility, f.name, g.code AS bay_group
+        FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id
+        WHERE f.neighbourhood_id = :neighbourhood AND (CAST(:state AS text) IS NULL OR p.state = :state)
+        ORDER BY p.id DESC LIMIT :limit
+    """
+    values = {"neighbourhood": neighbourhood_id, "state": state, "limit": limit}
+    return connection.execute(text(query), values).all()
+
+
+def find_permit(connection: Connection, permit_id: int) -> Row[Any] | None:
+    """Return a permit or an offer, whoever's it is, with how many nights it takes."""
+    query = """
+        SELECT p.id, p.state, p.end_reason, p.ended_at, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days,
+               p.arrive_min, p.leave_min, p.stay_through, p.days_left_out, p.household_id, p.walk_m, f.name,
+               g.code AS bay_group,
+               (SELECT COALESCE(sum(upper(run) - lower(run)), 0) FROM unnest(p.nights) AS run) AS nights
+        FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id
+        WHERE p.id = :permit
+    """
+    return connection.execute(text(query), {"permit": permit_id}).one_or_none()

@@ -56,6 +56,22 @@ def end_permit(connection: Connection, permit_id: int, *, reason: str, now: date
         tell(connection, [_ended(permit, reason) for permit in queries.list_ended(connection, [permit_id])], now=now)
 
 
+def end_by_planner(connection: Connection, permit_id: int, *, reason: str, now: datetime) -> Row[Any]:
+    """
+    End a permit for a planner; one that has ended is returned as it is.
+
+    Raises
+    ------
+    PermitNotFound
+        There is no such permit.
+    """
+    end_permit(connection, permit_id, reason=reason, now=now)
+    permit = queries.find_permit(connection, permit_id)
+    if permit is None:
+        raise PermitNotFound("no such permit")
+    return permit
+
+
 def end_terms(connection: Connection, *, now: datetime) -> int:
     """End permits whose last night is over, at most some hundreds, and tell their households; return how many."""
     with rights_of_worker(connection):
