@@ -61,6 +61,7 @@ from api.gates.queries import GateDeviceNotFound
 from api.grants.queries import GrantNotFound, OwnerNotFound, SubDistrictNotFound
 from api.grants.service import AccountNotFound, MandateTooLong, TooManyOwners
 from api.households.queries import HomeNotFound, HouseholdNotFound
+from api.money.errors import CodeNotFound, PaymentRefused, ReferenceReused
 from api.neighbourhoods.loading import NeighbourhoodNotFound
 from api.notices.contacts import CodeRefused, ContactNotFound, MailOff, UnusableAddress
 from api.notices.queries import NoticeNotFound
@@ -109,6 +110,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     UnusableRecords: (422, "Records not usable", "They hold no entries and exits that can be read."),
     UnusableDays: (422, "Days not usable", "Nothing was changed; `errors` has every fault."),
     ImpossibleNotice: (422, "Notice not possible", "The notice makes no sense."),
+    ReferenceReused: (409, "Reference reused", "The receipt stands for another payment already."),
+    CodeNotFound: (404, "Code not found", "No payment of this code waits here."),
+    PaymentRefused: (422, "Payment not possible", "The payment does not fit."),
     PlanNotFound: (404, "Plan not found", "There is no such plan, or it has no certificate."),
     ImportNotFound: (404, "Import not found", "The account has sent no such import."),
     RoundNotFound: (404, "Round not found", "There is no such round, or it is not open yet."),

@@ -13,6 +13,7 @@ from api.cli import (
     calendars,
     capacity,
     gates,
+    ledger,
     neighbourhoods,
     overstays,
     permits,
@@ -44,6 +45,7 @@ for noun in (
     capacity,
     gates,
     overstays,
+    ledger,
     service,
 ):
     app.add_typer(noun.commands)

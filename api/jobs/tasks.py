@@ -27,6 +27,7 @@ from api.jobs.service import (
     roll_horizon,
 )
 from api.jobs.upkeep import forget_finished_jobs, retry_stalled_jobs
+from api.money.jobs import book_money
 from api.notices.carrying import deliver_notices
 from api.offers.jobs import lapse_offers, remind_of_offers
 from api.overstays.jobs import remind_holders, size_buffers, strike_late_cars
@@ -61,6 +62,7 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
     "remind_permit_holders": remind_holders,
     "strike_late_cars": strike_late_cars,
     "size_buffers": size_buffers,
+    "book_money": book_money,
     "forget_old_rows": forget,
 }
 _WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {
@@ -93,6 +95,7 @@ CLOCK = {
     "remind_permit_holders": "* * * * *",
     "strike_late_cars": "*/5 * * * *",
     "size_buffers": "27 * * * *",  # each facility once a day of its own
+    "book_money": "27 * * * *",
     "forget_old_rows": "32 * * * *",
     "forget_finished_jobs": "42 * * * *",
 }

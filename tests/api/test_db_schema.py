@@ -54,7 +54,7 @@ def test_the_text_of_every_check_is_the_same_on_both_sides(cluster: PrivateClust
     """Make the tables from their definition in another database, and let both catalogues print their constraints."""
     question = text(
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"
+        "WHERE connamespace = 'public'::regnamespace AND contype <> 't' ORDER BY 1, 2"  # triggers: see test_money
     )
     other = fresh(cluster, "from_tables")
     check_database(other)

@@ -107,6 +107,7 @@ RULES: dict[str, Rule] = {
     "POST /log-out": PUBLIC,
     "POST /v1/accounts": PUBLIC,
     "POST /v1/account/password": PUBLIC,
+    "POST /v1/money/providers/{provider}/confirmations": PUBLIC,  # signed by the provider
     "POST /v1/login-sessions": PUBLIC,
     "POST /v1/tokens": PUBLIC,
     # One's own account.
@@ -153,6 +154,8 @@ RULES: dict[str, Rule] = {
     "DELETE /v1/waitlist/{entry}": HOUSEHOLD,
     "GET /v1/neighbourhoods/{neighbourhood}/waitlist": PLANNING,
     "GET /v1/rounds/{round}/waitlist/calibration": PLANNING,
+    "GET /v1/money/statement": HOUSEHOLD,
+    "POST /v1/money/payment-requests": HOUSEHOLD,
     "GET /v1/notices": HOUSEHOLD,
     "POST /v1/notices/{notice}/read": HOUSEHOLD,
     "GET /v1/household/contact": HOUSEHOLD,
@@ -170,7 +173,11 @@ RULES: dict[str, Rule] = {
     # The committee.
     "POST /v1/committee/visits": Rule(frozenset({COMMITTEE})),
     "POST /v1/committee/households": Rule(frozenset({COMMITTEE})),
+    "POST /v1/money/payments": Rule(
+        frozenset({COMMITTEE, PLANNER}), body={"code": "ABCDEFGHJK", "cents": 1, "receipt": "7"}
+    ),
     # Owners and gates.
+    "GET /v1/money/income": Rule(frozenset({OWNER})),
     "GET /v1/facilities/{facility}/gate-devices": FACILITY_OF_ITS_OWNER,
     "POST /v1/facilities/{facility}/gate-devices": Rule(ACCOUNTS, frozenset({PLANNER}), {"label": "mine now"}),
     "POST /v1/gate-devices/{device}/key": FACILITY_OF_ITS_OWNER,
@@ -271,6 +278,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/calendars/{neighbourhood}/notices": Rule(
         PLANNING.may, PLANNING.anywhere, {"notice": NOTICE, "token": "seen"}
     ),
+    "GET /v1/money/trial-balance": PLANNING,
     "GET /v1/plate-disputes": PLANNING,
     "POST /v1/plate-disputes/{dispute}/decision": PLANNING,
 }
