@@ -42,6 +42,7 @@ from api.health import router as health_router
 from api.households.routes import router as households_router
 from api.interface.describing import install_description, name_of
 from api.money.routes import router as money_router
+from api.kpis.routes import router as kpis_router
 from api.neighbourhoods.routes import router as neighbourhoods_router
 from api.notices.contact_routes import router as contacts_router
 from api.notices.routes import router as notices_router
@@ -110,6 +111,7 @@ _ROUTERS = (
     rounds_router,
     applications_router,
     plans_router,
+    kpis_router,
     runs_router,
     allocations_router,
     publications_router,

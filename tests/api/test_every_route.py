@@ -255,6 +255,7 @@ RULES: dict[str, Rule] = {
     "DELETE /v1/grants/{grant}": PLANNING,
     "POST /v1/owners/{owner}/verification": PLANNING,
     "POST /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
+    "GET /v1/neighbourhoods/{neighbourhood}/kpis": PLANNING,
     "GET /v1/neighbourhoods/{neighbourhood}/runs": PLANNING,
     "GET /v1/runs/{run}": PLANNING,
     "GET /v1/runs/{run}/events": PLANNING,

@@ -1,0 +1,1 @@
+"""The figures by which planners judge a scheme, counted from what happened."""
