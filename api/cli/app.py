@@ -21,6 +21,7 @@ from api.cli import (
     reports,
     rounds,
     service,
+    simulate,
 )
 from api.cli.console import complain, complain_of
 from api.cli.options import BAD_INPUT, NO_PLAN
@@ -47,6 +48,7 @@ for noun in (
     overstays,
     ledger,
     service,
+    simulate,
 ):
     app.add_typer(noun.commands)
 

@@ -147,9 +147,16 @@ def _supply(connection: Connection, neighbourhood_id: int, wanted: Sequence[int]
     return sorted(found)
 
 
-def open_round(connection: Connection, keys: Keys, round_id: int, *, now: datetime) -> Row[Any]:
+def open_round(
+    connection: Connection, keys: Keys, round_id: int, *, now: datetime, secret: bytes | None = None
+) -> Row[Any]:
     """
     Announce a round: its dates are fixed, a secret is committed to, its bays and nights are reserved.
+
+    Parameters
+    ----------
+    secret
+        256 bits, drawn by chance without; only a simulation that is to be repeated brings its own.
 
     Raises
     ------
@@ -170,7 +177,7 @@ def open_round(connection: Connection, keys: Keys, round_id: int, *, now: dateti
         raise ImpossibleRound(
             f"nights at {sold.name} are on sale until {until}: the term must begin on {until} or later"
         )
-    secret = new_round_secret()
+    secret = secret or new_round_secret()
     if not queries.open_round(
         connection, round_id, commitment=commitment_of(secret), sealed=seal_secret(keys, secret), now=now
     ):

@@ -1,0 +1,62 @@
+"""A season is lived through the service itself, and what must hold is looked for where it could break."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from api.simulation.clock import SimulatedClock
+from api.simulation.running import Lived, simulate
+from tests.api.running import Run
+
+FIGURES = {"estimates", "censored", "reached_by_p50", "reached_by_p90", "median_width_days"}
+
+
+@pytest.fixture(scope="module")
+def lived() -> Lived:
+    """Live through the first days of a small term."""
+    return simulate(days=4, seed=5, demands=90)
+
+
+def test_a_season_ends_with_every_invariant_whole(lived: Lived) -> None:
+    assert lived.broken == {}
+    assert lived.report["invariants_broken"] == 0
+    assert set(lived.report["dates"]) == FIGURES
+    happened = lived.tally
+    assert happened["rounds_published"] == 1
+    assert min(happened[name] for name in ("applications", "offers_accepted", "nights_placed", "gate_events")) > 10
+
+
+def test_figures_count_what_happened(lived: Lived) -> None:
+    kpis = lived.report["kpis"]
+    assert kpis["applications"] == lived.tally["applications"]
+    assert kpis["served"] + sum(kpis["unserved"].values()) == kpis["applications"]
+    assert sum(row["served"] for row in kpis["by_tier"]) == kpis["served"]
+    nightly = {row["hour"]: row["utilisation"] for row in kpis["utilisation_by_hour"]}
+    assert 0 < nightly["02:00"] <= 1
+    assert kpis["nights"]["booked_once"] == lived.tally["booked_for_a_night"]
+
+
+def test_the_same_seed_lives_the_same_season(lived: Lived) -> None:
+    assert simulate(days=4, seed=5, demands=90).report == lived.report
+
+
+def test_the_command_writes_what_machines_read(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "season.json"
+    code, out, _ = run("simulate", "--days", 1, "--seed", 3, "--demands", 40, "--json", file)
+    assert code == 0
+    assert out.startswith("every invariant holds")
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["invariants_broken"] == 0
+    assert written.keys() == {"invariants_broken", "kpis", "dates"}
+    assert written["dates"].keys() == FIGURES
+
+
+def test_time_only_goes_forward() -> None:
+    clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC))
+    clock.move_to(datetime(2026, 1, 2, tzinfo=UTC))
+    clock.move_to(datetime(2025, 1, 1, tzinfo=UTC))
+    assert clock.now == datetime(2026, 1, 2, tzinfo=UTC)
