@@ -41,8 +41,8 @@ from api.grants.routes import router as grants_router
 from api.health import router as health_router
 from api.households.routes import router as households_router
 from api.interface.describing import install_description, name_of
-from api.money.routes import router as money_router
 from api.kpis.routes import router as kpis_router
+from api.money.routes import router as money_router
 from api.neighbourhoods.routes import router as neighbourhoods_router
 from api.notices.contact_routes import router as contacts_router
 from api.notices.routes import router as notices_router
