@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
@@ -118,24 +118,23 @@ def numbered_bays(connection: Connection, group_ids: Sequence[int]) -> dict[int,
 
 def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequence[Night]) -> Occupancy:
     """Return what is taken, while nights are to be placed, of the bays and households of their permits."""
-    bays: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    households: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    query = text(
-        "SELECT s.bay_id, s.household_id, lower(s.during) AS starts_at, upper(s.during) AS ends_at "
-        "FROM stays s JOIN bays b ON b.id = s.bay_id "
-        "WHERE (b.bay_group_id = ANY(:groups) OR s.household_id = ANY(:households)) "
-        "AND s.state IN ('held', 'confirmed') AND s.during && tstzrange(:since, :until)"
-    )
     values = {
-        "groups": sorted({group for permit in permits for group in permit.bay_group_ids}),
+        "groups": sorted({permit.bay_group_id for permit in permits}),
         "households": [permit.household_id for permit in permits],
         "since": utc_moment(min(night.begin_min for night in nights)),
         "until": utc_moment(max(night.end_min for night in nights)),
     }
-    for row in connection.execute(query, values):
-        span = utc_minute(row.starts_at), utc_minute(row.ends_at + _ALMOST_A_MINUTE)
-        bays[row.bay_id].append(span)
-        households[row.household_id].append(span)
+    of_bays = text(
+        "SELECT s.bay_id, lower(s.during), upper(s.during) FROM bays b "
+        "JOIN stays s ON s.bay_id = b.id AND s.bay_id IS NOT NULL "
+        "WHERE b.bay_group_id = ANY(:groups) AND s.state IN ('held', 'confirmed') "
+        "AND s.during && tstzrange(:since, :until)"
+    )
+    of_households = text(
+        "SELECT s.household_id, lower(s.during), upper(s.during) FROM unnest(CAST(:households AS bigint[])) AS h (id) "
+        "JOIN stays s ON s.household_id = h.id AND s.household_id IS NOT NULL "
+        "WHERE s.state IN ('held', 'confirmed') AND s.during && tstzrange(:since, :until)"
+    )
     last = text(
         "SELECT p.id AS permit_id, s.bay_id FROM unnest(CAST(:ids AS bigint[])) AS p (id) CROSS JOIN LATERAL ("
         "SELECT bay_id FROM stays WHERE permit_id = p.id AND state IN ('confirmed', 'given_back') "
@@ -143,7 +142,17 @@ def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequenc
     )
     ids = [permit.id for permit in permits]
     last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids})}
-    return Occupancy(dict(bays), dict(households), last_bays)
+    return Occupancy(
+        _spans(connection.execute(of_bays, values)), _spans(connection.execute(of_households, values)), last_bays
+    )
+
+
+def _spans(rows: Iterable[Row[Any]]) -> dict[int, list[tuple[int, int]]]:
+    """Return (begin, end) in minutes UTC by what takes them; a started minute counts as taken."""
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for row in rows:
+        spans[row[0]].append((utc_minute(row[1]), utc_minute(row[2] + _ALMOST_A_MINUTE)))
+    return dict(spans)
 
 
 def placed_before(connection: Connection, permits: Sequence[Permit], *, since: date) -> set[tuple[int, date]]:

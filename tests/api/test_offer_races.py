@@ -16,6 +16,7 @@ from api.jobs.queries import work
 from api.offers import jobs
 from api.offers.errors import OfferDecided, OfferExpired, OfferNotFound
 from api.offers.service import accept_offer, decline_offer, lapse_offers, make_offers, note_delivered
+from api.openings.service import materialise
 from api.permits.ledger import LedgerFull
 from api.permits.service import give_up
 from api.waitlist.service import follow, join_waitlist
@@ -211,6 +212,22 @@ def test_a_household_acts_on_its_own_and_sees_nothing_of_others(kept: Engine) ->
     )
     assert given_up().end_reason == "given_up"  # type: ignore[attr-defined]
     assert as_household(kept, who, lambda c: c.scalar(text("SELECT current_setting('baytide.roles', true)")))() == ""
+
+
+def test_who_declines_lets_the_next_have_bays_though_it_may_see_nothing_of_them(kept: Engine) -> None:
+    with kept.begin() as connection:
+        town = make_round_town(connection)
+        who, waiting = town.apply(), town.apply()
+        (offer,) = make_offers(connection, [town.wanted(who)], source="plan", now=NOW)
+        note_delivered(connection, [offer], now=NOW)
+        join_waitlist(connection, [town.entry(waiting)], now=NOW)
+        materialise(connection, neighbourhood_id=town.neighbourhood, now=NOW)
+    assert as_household(kept, who, declining(offer, who))() == "declined"
+    with kept.connect() as connection:
+        nights = connection.execute(
+            text("SELECT household_id, count(*) AS nights FROM stays WHERE state = 'confirmed' GROUP BY 1")
+        ).all()
+    assert [(row.household_id, row.nights) for row in nights] == [(waiting["household"], 8)]  # 1 to 8 December
 
 
 def test_a_household_cannot_change_an_offer_or_a_permit_by_itself(kept: Engine) -> None:
