@@ -44,8 +44,15 @@ notices = Table(
     CheckConstraint(f"kind NOT IN {OF_STAYS} OR stay_id IS NOT NULL AND facts ?& '{{facility,from,to}}'", name="facts"),
     CheckConstraint("kind <> 'stay_withdrawn' OR facts ? 'withdrawal'", name="withdrawal"),
     UniqueConstraint("stay_id", "kind"),
-    UniqueConstraint("household_id", "kind", "once"),
     Index(None, "household_id", "id"),
+    Index(
+        "notices_household_id_kind_once_key",
+        "household_id",
+        "kind",
+        "once",
+        unique=True,
+        postgresql_where=text("once IS NOT NULL"),
+    ),
     Index("notices_unrouted_idx", "id", postgresql_where=text("routed_at IS NULL")),
     Index("notices_untold_idx", "id", postgresql_where=text("told_at IS NULL")),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,6 +17,8 @@ from api.pages.words import CURRENCIES
 LANGUAGES: Mapping[str, Language] = {language.code: language for language in (CHINESE, ENGLISH)}
 _LONGEST_SUBJECT = 120
 _LONGEST_TEXT = 400
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")
+"""A word of a program that no language knows yet."""
 _NAMES = ("facility", "new_facility", "round")
 
 
@@ -83,8 +86,8 @@ def _fields(told: Told, language: Language) -> dict[str, str]:
 
 
 def _spoken(name: str, value: object, language: Language, *, zone: ZoneInfo, country: str) -> tuple[str, str] | None:
-    if isinstance(value, bool) or value is None:
-        return None
+    if isinstance(value, bool):
+        return ("what", language.reasons[name]) if value and name in language.reasons else None
     if isinstance(value, int | float):
         return _number(name, value, language, country=country)
     if isinstance(value, str):
@@ -95,8 +98,10 @@ def _spoken(name: str, value: object, language: Language, *, zone: ZoneInfo, cou
 
 
 def _number(name: str, value: float, language: Language, *, country: str) -> tuple[str, str]:
-    if name.endswith("_cents"):
-        return name.removesuffix("_cents"), f"{CURRENCIES.get(country, '')}{value / 100:,.2f}"
+    if name == "cents" or name.endswith("_cents"):
+        return name.removesuffix("_cents").replace(
+            "cents", "amount"
+        ), f"{CURRENCIES.get(country, '')}{value / 100:,.2f}"
     if name.endswith("_min"):
         return name.removesuffix("_min"), language.minutes(round(value))
     if name.endswith("_m"):
@@ -111,7 +116,9 @@ def _text(value: str, language: Language, zone: ZoneInfo) -> str:
     day = _date_of(value)
     if day is not None:
         return language.day(day)
-    return language.reasons.get(value) or _one_line(value).rstrip("。.")
+    if value in language.reasons:
+        return language.reasons[value]
+    return value.replace("_", " ") if _CODE.fullmatch(value) else _one_line(value).rstrip("。.")
 
 
 def _listed(values: Sequence[object], language: Language, zone: ZoneInfo) -> str:

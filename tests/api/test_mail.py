@@ -13,7 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
+from api.accounts.opening import open_as
+from api.accounts.principal import Principal
 from api.app import create_app
 from api.jobs.queries import work
 from api.notices import carrying, mail
@@ -457,6 +460,31 @@ def test_nobody_sees_or_changes_where_another_household_is_written_to(
     assert stranger.get("/v1/household/deliveries").json()["deliveries"] == []
     assert client.get("/v1/household/contact").json()["email"] == ADDRESS
     assert [one["channel"] for one in client.get("/v1/household/deliveries").json()["deliveries"]] == ["code"]
+
+
+def test_the_database_itself_keeps_addresses_and_deliveries_from_everybody_else(
+    engine: Engine, client: TestClient, box: Mailbox, settings: Settings, resident: SomeAccount
+) -> None:
+    confirm(engine, client, box, settings)
+    for household, roles, seen in (
+        (resident.household_id, frozenset[str](), 1),
+        (resident.household_id + 1, frozenset[str](), 0),
+        (None, frozenset({"planner", "owner", "committee_worker"}), 0),
+    ):
+        with engine.connect() as connection:
+            open_as(connection, Principal(None, household, roles, frozenset(), "anonymous"))
+            for table in ("household_contacts", "deliveries"):
+                assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == seen, (table, household)
+            change = text("UPDATE household_contacts SET by_mail = false")
+            assert connection.execute(change).rowcount == seen
+    with engine.connect() as connection, pytest.raises(DBAPIError, match="row-level security"):
+        open_as(connection, Principal(None, resident.household_id, frozenset(), frozenset(), "anonymous"))
+        connection.execute(
+            text(
+                "INSERT INTO deliveries (channel, household_id, next_at, created_at) VALUES ('code', :id, :now, :now)"
+            ),
+            {"id": resident.household_id, "now": now()},
+        )
 
 
 def test_the_log_of_deliveries_says_what_became_of_each(

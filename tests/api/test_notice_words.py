@@ -17,7 +17,8 @@ FACTS: dict[str, Any] = {
     "from": "2026-11-24T18:00:00+08:00", "to": "2026-11-25T08:00:00+08:00", "next_date": "2026-11-27",
     "first": "2026-12-01", "last": "2027-02-28", "half_by": "2027-01-05", "most_by": "2027-03-01",
     "not_before": "2027-04-01", "why": "too few bays have come free", "position": 1204, "walk_m": 180, "late_min": 25,
-    "strikes": 2, "amount_cents": 30050, "refund_cents": 1200, "reason": "More cars of our own", "outcome": "upheld",
+    "place": 2, "act": "fee", "appeal_until": "2026-12-02T12:00:00+08:00", "amount_cents": 30050, "refund_cents": 1200,
+    "due_cents": 900, "reason": "More cars of our own", "outcome": "moved", "decision": "upheld",
     "what": "cancelled", "nights_added": ["2026-12-05"], "nights_removed": ["2026-12-06", "2026-12-07"],
     "dates": ["2026-12-06"], "without_bay": ["2026-12-08"],
     "leave_by": [{"night": "2026-12-09", "to": "2026-12-10T07:00:00+08:00"}],
@@ -151,3 +152,15 @@ def test_many_dates_are_counted() -> None:
 @pytest.mark.parametrize("odd", [{"from": "18:00", "to": 5}, {"walk_m": "far"}, {"next_date": []}, {"first": {"a": 1}}])
 def test_odd_facts_spoil_no_inbox(odd: dict[str, Any]) -> None:
     assert render(told("offer_made", odd), ENGLISH).paragraphs
+
+
+def test_words_of_programs_are_said_as_people_say_them() -> None:
+    back = render(told("permit_changed", {"called_off": True, "next_date": "2026-12-01"}), ENGLISH).whole
+    assert "What changes: the owner takes the withdrawal back." in back
+    assert "What changes" not in render(told("permit_changed", {"called_off": False}), ENGLISH).whole
+    thin = render(told("date_changed", {"not_before": "2026-12-01", "why": "too_few_releases"}), CHINESE).whole
+    assert "目前还不能给出更准确的日期：释放的泊位太少。" in thin
+    assert (
+        "Reason: of a later version." in render(told("permit_ended", {"reason": "of_a_later_version"}), ENGLISH).whole
+    )
+    assert "¥3.00" in render(told("refund_made", {"cents": 300}), ENGLISH).subject

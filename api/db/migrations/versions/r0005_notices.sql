@@ -18,8 +18,8 @@ ALTER TABLE notices
     ADD CONSTRAINT notices_facts_check CHECK (
         kind NOT IN ('leave_soon', 'stay_withdrawn') OR stay_id IS NOT NULL AND facts ?& '{facility,from,to}'
     ),
-    ADD CONSTRAINT notices_withdrawal_check CHECK (kind <> 'stay_withdrawn' OR facts ? 'withdrawal'),
-    ADD CONSTRAINT notices_household_id_kind_once_key UNIQUE (household_id, kind, once);
+    ADD CONSTRAINT notices_withdrawal_check CHECK (kind <> 'stay_withdrawn' OR facts ? 'withdrawal');
+CREATE UNIQUE INDEX notices_household_id_kind_once_key ON notices (household_id, kind, once) WHERE once IS NOT NULL;
 CREATE INDEX notices_unrouted_idx ON notices (id) WHERE routed_at IS NULL;
 CREATE INDEX notices_untold_idx ON notices (id) WHERE told_at IS NULL;
 GRANT UPDATE (routed_at, told_at) ON notices TO baytide_service;
