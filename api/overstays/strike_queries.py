@@ -93,6 +93,7 @@ _LEAVING = text("""
           WHERE later.household_id = s.household_id AND later.state = 'confirmed' AND h.facility_id = g.facility_id
             AND later.during @> upper(s.during)
       )
+      AND NOT EXISTS (SELECT FROM notices told WHERE told.stay_id = s.id AND told.kind = 'leave_soon')
       AND (
           NOT EXISTS (
               SELECT FROM gate_devices d

@@ -29,6 +29,9 @@ from api.overstays.striking import strike_late_leavers
 from tests.api.accounts import SomeAccount, make_owner, make_planner, settings_of_tests, signed_in
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
+from tests.api.running import Run
+from tests.api.test_permit_nights import add_permit as permit_of_some_household
+from tests.api.test_permit_nights import garage_of_three, nights_in, sell
 
 DAY = timedelta(days=1)
 PLATE = "沪A12345"
@@ -300,6 +303,25 @@ def add_permit(connection: Any, late: Late) -> int:  # noqa: ANN401 -- a connect
     )
 
 
+def test_what_was_suspended_is_placed_again_when_the_ban_ends(engine: Engine) -> None:
+    """1 to 14 December are sold; the plate is off the list from noon of the 4th to noon of the 7th."""
+    with garage_of_three(engine) as (connection, here):
+        holder = permit_of_some_household(connection)
+        connection.execute(
+            text(
+                "INSERT INTO plates_off_list (household_id, starts_at, ends_at, reason) SELECT household_id, "
+                "'2026-12-04 04:00Z', '2026-12-07 04:00Z', 'strike' FROM permits WHERE id = :id"
+            ),
+            {"id": holder},
+        )
+        sold = sell(connection, here)
+        assert (sold.nights.placed, sold.nights.without_bay) == (11, ())
+        assert [night.day for night, _, _ in nights_in(connection, holder)] == [1, 2, 3, *range(7, 15)]
+        connection.execute(text("UPDATE plates_off_list SET ends_at = '2026-12-05 04:00Z'"))
+        assert sell(connection, here).nights.placed == 2
+        assert [night.day for night, _, _ in nights_in(connection, holder)] == [1, 2, 3, *range(5, 15)]
+
+
 def test_an_appeal_pauses_what_is_left_of_a_suspension_and_lifting_ends_it(late: Late) -> None:
     now = suspended(late)
     later = noon(now) + 2 * DAY + HOUR
@@ -553,3 +575,17 @@ def test_figures_count_those_beyond_the_grace(late: Late, public: TestClient, en
     asked = {"first": "2026-03-03", "last": "2026-03-09"}
     planner = signed_in(public, make_planner(engine))
     assert planner.get("/v1/neighbourhoods/town/overstays", params=asked).json()["overstay_rate"] is None
+
+
+def test_the_command_prints_the_figures(late: Late, engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    row = "INSERT INTO late_mornings VALUES (:f, '2026-03-02', 20, '{6,5,4,3,2,1,1,0,0,0}', 6, 90, NULL)"
+    with engine.begin() as connection:
+        connection.execute(text(row), {"f": late.gates.town.near})
+    late.struck(0)
+    code, out, _ = run("overstays", "town", "--from", "2026-03-01", "--to", "2026-03-09")
+    assert code == 0
+    assert out.splitlines()[0] == "20 cars seen, 3 beyond the grace (15.0 %); those late 15 min on average"
+    assert out.splitlines()[2].split() == ["warning", "1", "0", "0"]
+    code, out, _ = run("overstays", "town", "--from", "2026-04-01", "--to", "2026-04-09")
+    assert (code, out.strip()) == (0, "0 cars seen, 0 beyond the grace (–); those late – on average")
