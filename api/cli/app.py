@@ -22,6 +22,7 @@ from api.cli import (
     rounds,
     service,
     simulate,
+    withdrawals,
 )
 from api.cli.console import complain, complain_of
 from api.cli.options import BAD_INPUT, NO_PLAN
@@ -49,6 +50,7 @@ for noun in (
     ledger,
     service,
     simulate,
+    withdrawals,
 ):
     app.add_typer(noun.commands)
 

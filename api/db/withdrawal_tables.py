@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Integer, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import DATEMULTIRANGE
 
 from api.db.columns import identity, owner, reference
@@ -34,6 +45,7 @@ withdrawal_permits = Table(
     Column("walk_m", Integer),
     Column("nights", DATEMULTIRANGE, nullable=False),
     Column("nights_lost", Integer, nullable=False),
+    Column("last", Date, nullable=False),
     reference("new_permit_id", "permits", nullable=True),
     reference("new_bay_group_id", "bay_groups", nullable=True),
     Column("new_walk_m", Integer),

@@ -124,8 +124,8 @@ def carry_out(
     before = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)}
     savepoint = connection.begin_nested()
     make()
-    materialise(connection, facility_ids=[change.facility_id], now=now)
-    outside = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)} - before
+    written = materialise(connection, facility_ids=[change.facility_id], now=now)
+    outside = {stay.stay_id for stay in written.stays_outside} - before
     places = find_places(connection, change.facility_id, before=offered, after=change.after, now=now)
     lost = hit_stays(connection, places, after=max(change.after, now))
     hit = queries.stays_of(connection, sorted(outside.union(lost)), after=change.after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -182,6 +183,8 @@ class WithdrawalList(BaseModel):
     """Withdrawals of a facility, the newest first."""
 
     facility: int
+    number: int = Field(description="Of those that were not called off, among those listed")
+    notice_days: float | None = Field(description="Mean of the planned ones, from the confirmation to the beginning")
     withdrawals: list[WithdrawalOut]
 
 
@@ -260,6 +263,19 @@ def history_entry(row: Row[Any]) -> HistoryEntry:
 def withdrawal_out(row: Row[Any]) -> WithdrawalOut:
     """Show a withdrawal."""
     return WithdrawalOut.model_validate(row, from_attributes=True)
+
+
+def withdrawal_list(facility_id: int, rows: Sequence[Row[Any]]) -> WithdrawalList:
+    """Show the withdrawals of a facility, with how many there were and how early they were told."""
+    kept = [row for row in rows if row.called_off_at is None]
+    notices = [row.effective_from - row.confirmed_at for row in kept if row.urgency == "planned"]
+    days = [notice.total_seconds() / 86_400 for notice in notices]
+    return WithdrawalList(
+        facility=facility_id,
+        number=len(kept),
+        notice_days=round(sum(days) / len(days), 1) if days else None,
+        withdrawals=[withdrawal_out(row) for row in rows],
+    )
 
 
 def import_out(imported: Imported, *, dry_run: bool, published: bool) -> ImportOut:

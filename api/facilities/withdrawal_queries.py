@@ -77,6 +77,28 @@ def list_withdrawals(connection: Connection, facility_id: int) -> list[Row[Any]]
     return list(connection.execute(query, {"id": facility_id}))
 
 
+def find_withdrawal(connection: Connection, facility_id: int, withdrawal_id: int) -> Row[Any] | None:
+    """Return a withdrawal of a facility, None without one."""
+    query = text("SELECT * FROM withdrawals WHERE facility_id = :facility AND id = :id")
+    found: Row[Any] | None = connection.execute(query, {"facility": facility_id, "id": withdrawal_id}).one_or_none()
+    return found
+
+
+def offer_before(connection: Connection, facility_id: int, *, version: int) -> dict[str, Any]:
+    """Return what a facility offered before the change that made a version of it."""
+    query = text("SELECT before FROM facility_history WHERE facility_id = :facility AND version = :version")
+    found: dict[str, Any] = connection.execute(query, {"facility": facility_id, "version": version}).scalar_one()
+    return found
+
+
+def note_called_off(connection: Connection, withdrawal_id: int, *, by: int | None, now: datetime) -> None:
+    """Say that a withdrawal will not happen."""
+    connection.execute(
+        text("UPDATE withdrawals SET called_off_at = :now, called_off_by = :by WHERE id = :id"),
+        {"id": withdrawal_id, "by": by, "now": now},
+    )
+
+
 def withdraw_those_due(connection: Connection, *, forever: datetime, now: datetime) -> list[int]:
     """Take off the list the published facilities whose closure for good has begun; return their ids."""
     query = text(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Response
 
 from api.accounts.dependencies import SignedIn, Transaction
 from api.facilities import withdrawal_queries as queries
+from api.facilities.calling_off import call_off
 from api.facilities.queries import FacilityNotFound
 from api.facilities.supply_queries import find_facility
 from api.facilities.supply_schemas import (
@@ -21,6 +22,7 @@ from api.facilities.supply_schemas import (
     WithdrawalOfBays,
     WithdrawalOut,
     consequences_out,
+    withdrawal_list,
     withdrawal_out,
 )
 from api.facilities.withdrawing import Withdrawal, withdraw
@@ -74,13 +76,29 @@ def post_withdrawal(
     return Response(problem.model_dump_json(), status_code=409, media_type=_PROBLEM)
 
 
+@router.post("/facilities/{facility}/withdrawals/{withdrawal}/calling-off", summary="Call a withdrawal off")
+def post_calling_off(
+    transaction: Transaction,
+    principal: SignedIn,
+    facility: FacilityId,
+    withdrawal: Annotated[int, Path(ge=1, le=2**63 - 1)],
+) -> WithdrawalOut:
+    """
+    Offer the bays again before a planned withdrawal takes effect.
+
+    Permits for which no other place was found stay; whoever was moved keeps the new place, and what is free is offered
+    to the next on the waitlist.
+    """
+    return withdrawal_out(call_off(transaction, facility, withdrawal, principal=principal, now=datetime.now(UTC)))
+
+
 @router.get("/facilities/{facility}/withdrawals", summary="What was taken back")
 def get_withdrawals(transaction: Transaction, facility: FacilityId) -> WithdrawalList:
     """List withdrawals with their reasons and numbers: owners who leave do so in public."""
     if find_facility(transaction, facility) is None:
         raise FacilityNotFound("no such facility")
     rows = queries.list_withdrawals(transaction, facility)
-    return WithdrawalList(facility=facility, withdrawals=[withdrawal_out(row) for row in rows])
+    return withdrawal_list(facility, rows)
 
 
 def _meant(wanted: WithdrawalIn) -> Withdrawal:

@@ -72,6 +72,7 @@ PARAMETERS = MappingProxyType(
         "strike": "Id of a strike",
         "token": "Id of a token of one's own",
         "webhook": "Id of a webhook of one's own",
+        "withdrawal": "Id of a withdrawal of the facility",
         "x": "Column of the tile, from the west",
         "y": "Row of the tile, from the north",
         "z": "Zoom of the tile",

@@ -47,21 +47,29 @@ def move_permits(connection: Connection, found: Rehousing, withdrawal_id: int, *
 
 
 def _released(fates: Sequence[Fate]) -> Counts:
-    released: dict[int, Counter[date]] = {}
+    released: dict[int, Counter[int]] = {}
     for fate in fates:
         holding = fate.hit.holding
         if holding.permit.nights is not None:  # permits from before the ledger are not in it
             nights = holding.nights if holding.is_offer else fate.hit.nights
-            released.setdefault(holding.bay_group_id, Counter()).update(map(date_of, nights))
-    return {group: dict(nights) for group, nights in released.items() if nights}
+            released.setdefault(holding.bay_group_id, Counter()).update(nights)
+    return _dated(released)
 
 
 def _taken(fates: Sequence[Fate]) -> Counts:
-    taken: dict[int, Counter[date]] = {}
+    taken: dict[int, Counter[int]] = {}
     for fate in fates:
         if fate.move is not None:
-            taken.setdefault(fate.move.place.bay_group_id, Counter()).update(map(date_of, fate.new_nights))
-    return {group: dict(nights) for group, nights in taken.items() if nights}
+            taken.setdefault(fate.move.place.bay_group_id, Counter()).update(fate.new_nights)
+    return _dated(taken)
+
+
+def _dated(counts: dict[int, Counter[int]]) -> Counts:
+    return {
+        group: {date_of(night): number for night, number in nights.items()}
+        for group, nights in counts.items()
+        if nights
+    }
 
 
 def _shorten(connection: Connection, found: Rehousing, *, now: datetime) -> None:
@@ -165,6 +173,7 @@ def _note(connection: Connection, found: Rehousing, withdrawal_id: int, made: di
             "walks": [fate.hit.holding.walk_m for fate in fates],
             "nights": [multirange_text(fate.hit.nights) for fate in fates],
             "lost": [fate.num_left_out for fate in fates],
+            "last": [fate.hit.holding.permit.last for fate in fates],
             "new_permits": [made.get(permit) for permit in permits],
             "new_groups": [None if fate.move is None else fate.move.place.bay_group_id for fate in fates],
             "new_walks": [None if fate.move is None else fate.move.walk_m for fate in fates],

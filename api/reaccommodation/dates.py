@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from api.calendars.clock import date_of, day_number
@@ -22,6 +23,11 @@ def day_numbers(ranges: Iterable[Any] | None) -> frozenset[int]:
 
 def multirange_text(days: Iterable[int]) -> str:
     """Write day numbers as a multirange of dates."""
+    return _multirange_text(frozenset(days))
+
+
+@lru_cache(maxsize=4096)  # most of those who are hit at once lose the same nights
+def _multirange_text(days: frozenset[int]) -> str:
     return multirange_of(date_of(day) for day in sorted(days))
 
 

@@ -64,7 +64,7 @@ def find_hits(
     lost = {id(holding): _not_admitted(holding, before, after, after_min) for holding in holdings}
     for group, hours in after.items():
         here = [holding for holding in holdings if holding.bay_group_id == group]
-        for holding, more in _giving_way(here, lost, hours, after_min=after_min):
+        for holding, more in _giving_way(here, lost, hours, unrolled, after_min=after_min):
             lost[id(holding)] = lost[id(holding)] | more
     return [_hit(holding, lost[id(holding)], unrolled) for holding in holdings if lost[id(holding)].any()]
 
@@ -84,17 +84,18 @@ def _admitted(pattern: Pattern, hours: Hours | None) -> Flags:
 
 
 def _giving_way(
-    holdings: Sequence[Holding], lost: Mapping[int, Flags], hours: Hours, *, after_min: int
+    holdings: Sequence[Holding], lost: Mapping[int, Flags], hours: Hours, unrolled: Unrolled, *, after_min: int
 ) -> list[tuple[Holding, Flags]]:
     """Return who gives way in which of their stays, so that no night has more cars than bays."""
     if not holdings or hours.timetable is None:
         return []
     kept = {id(h): ~lost[id(h)] & (h.pattern.ends > after_min) for h in holdings}
-    cars = {id(h): _nights(h.pattern, kept[id(h)]) for h in holdings}
-    every = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *cars.values()]))
+    cars = [unrolled.nights(h.pattern, kept[id(h)]) for h in holdings]
+    every = np.array(sorted(frozenset().union(*cars)), dtype=np.int64)
     if not len(every):
         return []
-    stands = np.array([np.isin(every, cars[id(h)]) for h in holdings])
+    rows = {nights: np.isin(every, list(nights)) for nights in set(cars)}
+    stands = np.array([rows[nights] for nights in cars])
     # A night whose two o'clock is past when the change begins is not short of anything.
     begun = (every + 1) * 1440 + 120 > after_min
     short = np.where(begun, np.maximum(stands.sum(axis=0) - hours.bays_at(every), 0), 0)
@@ -106,7 +107,7 @@ def _giving_way(
         gives = kept[id(holding)] & np.array(
             [bool(needed & _one_night(start, end)) for start, end in _spans(holding.pattern)], dtype=np.bool_
         )
-        short = np.maximum(short - np.isin(every, _nights(holding.pattern, gives)), 0)
+        short = np.maximum(short - np.isin(every, list(unrolled.nights(holding.pattern, gives))), 0)
         found.append((holding, gives))
     return found
 
@@ -130,10 +131,6 @@ def _fewest(stands: Flags, short: NDArray[np.int64]) -> list[int]:
     return chosen
 
 
-def _nights(pattern: Pattern, kept: Flags) -> NDArray[np.int64]:
-    return nights_covered(pattern.starts[kept], pattern.ends[kept])
-
-
 def _spans(pattern: Pattern) -> list[tuple[int, int]]:
     return list(zip(pattern.starts.tolist(), pattern.ends.tolist(), strict=True))
 
@@ -144,9 +141,7 @@ def _one_night(start: int, end: int) -> frozenset[int]:
 
 def _hit(holding: Holding, lost: Flags, unrolled: Unrolled) -> Hit:
     pattern = holding.pattern
-    gone = _nights(pattern, lost)
-    stays = set(_nights(pattern, ~lost).tolist())
-    nights = frozenset(gone.tolist()) - stays
+    nights = unrolled.nights(pattern, lost) - unrolled.nights(pattern, ~lost)
     first = pattern.days[lost].min()
     whole = bool(lost[pattern.days >= first].all())
     return Hit(

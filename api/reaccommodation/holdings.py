@@ -74,6 +74,7 @@ class Unrolled:
         self._since = today - LONGEST_STAY_DAYS
         self._known: dict[tuple[Any, ...], Pattern] = {}
         self._parts: dict[tuple[int, bytes], Pattern] = {}
+        self._nights: dict[tuple[int, bytes], frozenset[int]] = {}
 
     def of(self, row: Row[Any]) -> Pattern:
         """Return the stays of a permit at its own group, or of a detour at its."""
@@ -98,6 +99,13 @@ class Unrolled:
         if key not in self._parts:
             self._parts[key] = Pattern(pattern.days[kept], pattern.starts[kept], pattern.ends[kept])
         return self._parts[key]
+
+    def nights(self, pattern: Pattern, kept: np.ndarray) -> frozenset[int]:
+        """Return the nights that some of the stays of a pattern take from the ledger."""
+        key = id(pattern), kept.tobytes()
+        if key not in self._nights:
+            self._nights[key] = frozenset(nights_covered(pattern.starts[kept], pattern.ends[kept]).tolist())
+        return self._nights[key]
 
 
 def holdings_of(rows: Sequence[Row[Any]], unrolled: Unrolled) -> list[Holding]:

@@ -64,22 +64,57 @@ def move_stays(
     """
     rows = writing_queries.list_ended_stays(connection, ended)
     wanted = [row for row in rows if not row.is_placed and row.permit_state != "offered" and row.ends_at > now]
-    found = writing_queries.take_bays_nearby(
-        connection,
-        {
-            "stays": [row.id for row in wanted],
-            "homes": [row.home_id for row in wanted],
-            "households": [row.household_id for row in wanted],
-            "limits": [row.most_walk_m for row in wanted],
-            "starts": [max(row.starts_at, now) for row in wanted],
-            "ends": [row.ends_at for row in wanted],
-            "needs": [row.needs for row in wanted],
-            "heights": [row.height_m for row in wanted],
-        },
-    )
+    found = _bays_nearby(connection, wanted, now=now)
     moved = [_moved(row, found.get(row.id)) for row in wanted]
     _write(connection, moved, found, replaced)
     return moved
+
+
+def _bays_nearby(connection: Connection, wanted: Sequence[Row[Any]], *, now: datetime) -> dict[int, Row[Any]]:
+    """Take the nearest free bay for each stay; a facility that was full for a car at some time is not asked again."""
+    walks = queries.walks_from(
+        connection, [row.home_id for row in wanted], most_m=max((row.most_walk_m for row in wanted), default=0)
+    )
+    full: dict[tuple[Any, ...], set[int]] = {}
+    found: dict[int, Row[Any]] = {}
+    left = list(wanted)
+    while left:
+        batch: dict[tuple[Any, ...], tuple[Row[Any], list[int]]] = {}
+        later = []
+        for row in left:
+            when = max(row.starts_at, now), row.ends_at, row.needs, row.height_m
+            if when in batch:
+                later.append(row)
+            elif places := _places_of(row, walks, full.get(when, set())):
+                batch[when] = row, places
+        answers = writing_queries.take_bays_nearby(connection, _asked(batch.values(), now=now)) if batch else {}
+        found |= answers
+        for when, (row, places) in batch.items():
+            answer = answers.get(row.id)
+            seen = len(places) if answer is None else places.index(answer.place)
+            full.setdefault(when, set()).update(places[:seen])
+        left = later
+    return found
+
+
+def _places_of(row: Row[Any], walks: Mapping[int, Mapping[int, int]], full: set[int]) -> list[int]:
+    """Return the facilities within a household's walk, the nearest first, but for those known to be full."""
+    near = [(walk_m, place) for place, walk_m in walks.get(row.home_id, {}).items() if walk_m <= row.most_walk_m]
+    return [place for _, place in sorted(near) if place not in full]
+
+
+def _asked(batch: Iterable[tuple[Row[Any], list[int]]], *, now: datetime) -> dict[str, list[Any]]:
+    rows = list(batch)
+    return {
+        "stays": [row.id for row, _ in rows],
+        "homes": [row.home_id for row, _ in rows],
+        "households": [row.household_id for row, _ in rows],
+        "places": ["{" + ",".join(map(str, places)) + "}" for _, places in rows],
+        "starts": [max(row.starts_at, now) for row, _ in rows],
+        "ends": [row.ends_at for row, _ in rows],
+        "needs": [row.needs for row, _ in rows],
+        "heights": [row.height_m for row, _ in rows],
+    }
 
 
 def _moved(row: Row[Any], new: Row[Any] | None) -> MovedStay:

@@ -76,14 +76,14 @@ _DROP_EMPTY_DETOURS = text("DELETE FROM permit_detours WHERE id = ANY(:detours) 
 _NOTE_PERMITS = text(
     """
     INSERT INTO withdrawal_permits (withdrawal_id, permit_id, household_id, tier, outcome, bay_group_id, walk_m, nights,
-        nights_lost, new_permit_id, new_bay_group_id, new_walk_m)
+        nights_lost, last, new_permit_id, new_bay_group_id, new_walk_m)
     SELECT :withdrawal, w.permit, w.household, w.tier, w.outcome, w.bay_group, w.walk,
-           CAST(w.nights AS datemultirange), w.lost, w.new_permit, w.new_group, w.new_walk
+           CAST(w.nights AS datemultirange), w.lost, w.last, w.new_permit, w.new_group, w.new_walk
     FROM unnest(CAST(:permits AS bigint[]), CAST(:households AS bigint[]), CAST(:tiers AS int[]),
                 CAST(:outcomes AS text[]), CAST(:groups AS bigint[]), CAST(:walks AS int[]), CAST(:nights AS text[]),
-                CAST(:lost AS int[]), CAST(:new_permits AS bigint[]), CAST(:new_groups AS bigint[]),
-                CAST(:new_walks AS int[]))
-        AS w (permit, household, tier, outcome, bay_group, walk, nights, lost, new_permit, new_group, new_walk)
+                CAST(:lost AS int[]), CAST(:last AS date[]), CAST(:new_permits AS bigint[]),
+                CAST(:new_groups AS bigint[]), CAST(:new_walks AS int[]))
+        AS w (permit, household, tier, outcome, bay_group, walk, nights, lost, last, new_permit, new_group, new_walk)
     ON CONFLICT (withdrawal_id, permit_id) DO NOTHING
     """
 )
@@ -140,17 +140,15 @@ def lower_ledger(connection: Connection, rows: Sequence[tuple[int, Any, int]]) -
 _NEARBY_BAYS = text(
     """
     WITH found AS MATERIALIZED (
-    SELECT w.stay AS old, w.home, t.stay, t.place, t.price_cents
-    FROM unnest(CAST(:stays AS bigint[]), CAST(:homes AS bigint[]), CAST(:households AS bigint[]),
-                CAST(:limits AS float[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
-                CAST(:needs AS text[]), CAST(:heights AS float[]))
-        AS w (stay, home, household, most, starts_at, ends_at, needs, height)
-    CROSS JOIN LATERAL take_bay(
-        w.household,
-        ARRAY(SELECT p.facility_id FROM walk_pairs p WHERE p.home_id = w.home AND p.walk_m <= w.most
-              ORDER BY p.walk_m, p.facility_id),
-        tstzrange(w.starts_at, w.ends_at), NULL, string_to_array(w.needs, ' '), w.height, NULL
-    ) AS t
+        SELECT w.stay AS old, w.home, t.stay, t.place, t.price_cents
+        FROM unnest(CAST(:stays AS bigint[]), CAST(:homes AS bigint[]), CAST(:households AS bigint[]),
+                    CAST(:places AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
+                    CAST(:needs AS text[]), CAST(:heights AS float[]))
+            AS w (stay, home, household, places, starts_at, ends_at, needs, height)
+        CROSS JOIN LATERAL take_bay(
+            w.household, CAST(w.places AS bigint[]), tstzrange(w.starts_at, w.ends_at), NULL,
+            string_to_array(w.needs, ' '), w.height, NULL
+        ) AS t
     )
     SELECT f.old, f.stay, f.place, f.price_cents, k.walk_m
     FROM found f JOIN walk_pairs k ON k.home_id = f.home AND k.facility_id = f.place
@@ -177,7 +175,7 @@ _STAYS = text(
     """
     SELECT s.id, s.household_id, s.kind, s.permit_id, s.night, lower(s.during) AS starts_at, upper(s.during) AS ends_at,
            h.home_id, v.needs, v.height_m, b.price_cents, g.facility_id, g.id AS bay_group_id,
-           CAST(n.policy ->> 'max_walk_m' AS float) AS most_walk_m,
+           COALESCE(CAST(n.policy ->> 'max_walk_m' AS float), 500) AS most_walk_m,
            EXISTS (SELECT FROM stays o WHERE o.household_id = s.household_id AND o.during && s.during
                    AND o.state IN ('held', 'confirmed')) AS is_placed,
            p.state AS permit_state

@@ -218,6 +218,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/facilities/{facility}/withdrawals": Rule(
         ACCOUNTS, frozenset({PLANNER}), {"withdrawal": WITHDRAWAL, "token": "seen"}
     ),
+    "POST /v1/facilities/{facility}/withdrawals/{withdrawal}/calling-off": FACILITY_OF_ITS_OWNER,
     "POST /v1/facilities/{facility}/capacity-advice": FACILITY_OF_ITS_OWNER,
     "GET /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
     "GET /v1/facilities/{facility}/late-cars": FACILITY_OF_ITS_OWNER,

@@ -47,6 +47,7 @@ CREATE TABLE withdrawal_permits (
     walk_m INTEGER,
     nights DATEMULTIRANGE NOT NULL,
     nights_lost INTEGER NOT NULL,
+    last DATE NOT NULL,
     new_permit_id BIGINT,
     new_bay_group_id BIGINT,
     new_walk_m INTEGER,
@@ -98,6 +99,14 @@ CREATE POLICY withdrawal_permits_worked ON withdrawal_permits TO baytide_service
 CREATE POLICY withdrawal_stays_read ON withdrawal_stays FOR SELECT TO baytide_service
     USING (household_id = acting_household() OR acts_as('planner'));
 CREATE POLICY withdrawal_stays_worked ON withdrawal_stays TO baytide_service USING (acts_as('worker'));
+-- Whoever sits at the machine has no account.
+DROP POLICY withdrawals_add ON withdrawals;
+CREATE POLICY withdrawals_add ON withdrawals FOR INSERT TO baytide_service
+    WITH CHECK (confirmed_by IS NOT DISTINCT FROM acting_account() AND may_change_facility(facility_id));
+DROP POLICY facility_history_add ON facility_history;
+CREATE POLICY facility_history_add ON facility_history FOR INSERT TO baytide_service WITH CHECK (
+    changed_by IS NOT DISTINCT FROM acting_account() AND (acts_as('planner') OR owner_id = ANY (acting_owners()))
+);
 -- Where households live and what their cars need decides where else they may stand.
 CREATE POLICY households_re_accommodated ON households FOR SELECT TO baytide_service USING (acts_as('worker'));
 CREATE POLICY vehicles_re_accommodated ON vehicles FOR SELECT TO baytide_service USING (acts_as('worker'));
@@ -105,6 +114,13 @@ CREATE POLICY bookings_re_accommodated ON bookings FOR SELECT TO baytide_service
 CREATE POLICY bookings_moved ON bookings FOR INSERT TO baytide_service WITH CHECK (acts_as('worker'));
 
 -- DOWN
+DROP POLICY withdrawals_add ON withdrawals;
+CREATE POLICY withdrawals_add ON withdrawals FOR INSERT TO baytide_service
+    WITH CHECK (confirmed_by = acting_account() AND may_change_facility(facility_id));
+DROP POLICY facility_history_add ON facility_history;
+CREATE POLICY facility_history_add ON facility_history FOR INSERT TO baytide_service WITH CHECK (
+    changed_by = acting_account() AND (acts_as('planner') OR owner_id = ANY (acting_owners()))
+);
 DROP POLICY withdrawals_called_off ON withdrawals;
 DROP POLICY households_re_accommodated ON households;
 DROP POLICY vehicles_re_accommodated ON vehicles;

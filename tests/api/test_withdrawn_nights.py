@@ -1,0 +1,235 @@
+"""Bookings and nights sold already move too; withdrawals are called off in time, and never give a bay to two."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from typer.testing import CliRunner
+
+from api.accounts.opening import open_as
+from api.cli.app import app
+from api.facilities.calling_off import call_off
+from api.facilities.errors import SupplyConflict
+from api.facilities.withdrawing import Withdrawal, withdraw
+from api.openings.service import materialise
+from tests.api.round_town import DAY, LAST, NOW, make_round_town, small_garage
+from tests.api.withdrawn_town import ALL, PLANNER, WithdrawnTown, make_withdrawn_town
+
+FIRE = Withdrawal("facility", "emergency", "fire")
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        yield connection
+
+
+# ---------------------------------------------------------------------------------------------------------- bookings
+
+
+def now_at_two() -> datetime:
+    """Two in the afternoon of today in Shanghai: bookings are made on the database's own clock."""
+    return datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0)
+
+
+def book(town: WithdrawnTown, code: str, now: datetime, *, price: int = 800) -> int:
+    """Let a household of its own have the first bay of a garage tomorrow night."""
+    who = town.town.apply()
+    town.number(
+        "INSERT INTO accounts (issuer, subject) VALUES ('test', :name) RETURNING id", name=f"a{who['household']}"
+    )
+    return town.number(
+        """
+        WITH stay AS (
+            INSERT INTO stays (bay_id, household_id, during, kind, state)
+            SELECT min(id), :household, tstzrange(:start, :end), 'booking', 'confirmed'
+            FROM bays WHERE bay_group_id = :g RETURNING id
+        )
+        INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by, walk_m, price_cents)
+        SELECT id, :household, :vehicle, (SELECT max(id) FROM accounts), 100, :price FROM stay RETURNING stay_id
+        """,
+        g=town.town.groups[code],
+        household=who["household"],
+        vehicle=who["vehicle"],
+        start=now + timedelta(hours=29),
+        end=now + timedelta(hours=41),
+        price=price,
+    )
+
+
+def test_a_booking_moves_to_the_nearest_free_bay_at_the_same_times_and_costs_no_more(connection: Connection) -> None:
+    town = make_withdrawn_town(
+        connection, small_garage("a", 1), small_garage("b", 1), small_garage("c", 1), a=100, b=400, c=300
+    )
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    town.number("UPDATE facilities SET night_price_cents = 900 WHERE code = 'c' RETURNING 1")
+    old = book(town, "a", now)
+    made = town.confirm(FIRE, now=now)
+    assert (made.consequences.bookings, town.withdraw(FIRE, "b", now=now).consequences.bookings) == (1, 0)
+    new = town.row(
+        "SELECT s.state, g.facility_id, b.walk_m, b.price_cents, s.during = o.during AS same FROM withdrawal_stays w "
+        "JOIN stays s ON s.id = w.new_stay_id JOIN stays o ON o.id = w.stay_id JOIN bookings b ON b.stay_id = s.id "
+        "JOIN bays y ON y.id = s.bay_id JOIN bay_groups g ON g.id = y.bay_group_id WHERE w.stay_id = :old",
+        old=old,
+    )
+    facility = town.town.facilities["c"]
+    assert new == {"state": "confirmed", "facility_id": facility, "walk_m": 300, "price_cents": 800, "same": True}
+    facts = town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]
+    assert (facts["new_facility"], facts["walk_m"], facts["reason"]) == (facility, 300, "fire")
+    assert town.number("SELECT stays_moved FROM withdrawals") == 1
+
+
+def test_what_was_paid_for_a_booking_without_another_bay_is_owed(connection: Connection) -> None:
+    """The one other bay is taken at that time by another booking."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    old = book(town, "a", now)
+    book(town, "b", now)
+    shown = town.withdraw(FIRE, now=now).consequences
+    assert (shown.bookings, shown.bookings_movable) == (1, 0)
+    town.confirm(FIRE, now=now)
+    owed = town.row("SELECT new_stay_id, refund_cents FROM withdrawal_stays WHERE stay_id = :old", old=old)
+    assert owed == {"new_stay_id": None, "refund_cents": 800}
+    assert town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]["refund_cents"] == 800
+
+
+# -------------------------------------------------------------------------------------------------------- calling off
+
+
+def called_off(town: WithdrawnTown, withdrawal: int | None, *, now: datetime = NOW) -> None:
+    open_as(town.connection, PLANNER)
+    call_off(town.connection, town.town.facilities["a"], withdrawal or 0, principal=PLANNER, now=now)
+    town.connection.execute(text("SELECT set_config('role', 'none', true)"))
+    town.require_whole()
+
+
+def test_called_off_in_time_whoever_found_no_place_keeps_its_own(connection: Connection) -> None:
+    """`b` has one bay: tier 1 moves there and stays, tier 3 would have had nothing and keeps its bay to the end."""
+    town = make_withdrawn_town(connection, small_garage("a", 2), small_garage("b", 1), a=100, b=400)
+    low, high = town.holder(), town.holder(tier=1)
+    made = town.confirm()
+    called_off(town, made.withdrawal_id, now=NOW + DAY)
+    assert (town.place(low, night=LAST), town.place(high, night=LAST)) == ("a", "b")
+    kept = town.row("SELECT upper(term) - 1 AS last, end_reason FROM permits WHERE id = :id", id=low)
+    assert kept == {"last": LAST, "end_reason": None}
+    assert town.facts(low, "permit_changed")["called_off"]
+    assert town.row("SELECT state FROM waitlist_entries")["state"] == "served"
+    bays = "SELECT min(bays) FROM ledger_nights WHERE bay_group_id = :a"
+    assert town.number(bays, a=town.town.groups["a"]) == 2
+    with pytest.raises(SupplyConflict, match="already"):
+        called_off(town, made.withdrawal_id)
+
+
+def test_a_bay_that_comes_back_is_offered_to_the_next_on_the_list(connection: Connection) -> None:
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    town.holder(accepted=False)
+    made = town.confirm()
+    assert town.row("SELECT state FROM waitlist_entries")["state"] == "waiting"
+    called_off(town, made.withdrawal_id, now=NOW + DAY)
+    assert town.row("SELECT state FROM waitlist_entries")["state"] == "offered"
+
+
+@pytest.mark.parametrize(("wanted", "later"), [(ALL, 8 * DAY), (FIRE, DAY)])
+def test_what_has_taken_effect_is_not_called_off(connection: Connection, wanted: Withdrawal, later: timedelta) -> None:
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    made = town.confirm(wanted)
+    with pytest.raises(SupplyConflict, match="taken effect"):
+        called_off(town, made.withdrawal_id, now=NOW + later)
+
+
+# ------------------------------------------------------------------------------------------------- whatever happens
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_withdrawn_no_bay_is_held_twice_and_nobody_else_is_moved(connection: Connection, seed: int) -> None:
+    """Towns of five garages by chance, withdrawn in three ways one after the other."""
+    draw = random.Random(seed)
+    codes = "abcde"
+    garages = [small_garage(code, draw.randint(2, 3)) for code in codes]
+    town = make_withdrawn_town(connection, *garages, **{code: draw.randint(50, 600) for code in codes})
+    bays = {garage.id: garage.bay_groups[0].windows[0].bays for garage in garages}
+    days = ("daily", "mon wed fri", "sat sun", "workdays")
+    permits = {
+        town.holder(code, tier=draw.randint(1, 3), days=draw.choice(days), accepted=draw.random() < 0.8): code
+        for code in codes
+        for _ in range(draw.randint(0, bays[code]))
+    }
+    first = date(2026, 12, draw.randint(5, 20))
+    closure = Withdrawal(
+        "closure",
+        "emergency",
+        "flood",
+        start=datetime(2026, 12, first.day, 12),  # noqa: DTZ001 -- as owners write it
+        end=datetime(2026, 12, first.day + 4, 12),  # noqa: DTZ001
+    )
+    changes = [(closure, "a"), (Withdrawal("bays", "planned", "own", bay_group="std", bays=1), "b"), (ALL, "c")]
+    draw.shuffle(changes)
+    for wanted, code in changes:
+        before = {permit: nights_of(town, permit) for permit in permits}
+        made = town.confirm(wanted, code)  # it asks for a whole ledger itself
+        hit = town.connection.execute(
+            text("SELECT household_id FROM withdrawal_permits WHERE withdrawal_id = :id"), {"id": made.withdrawal_id}
+        )
+        spared = {row.household_id for row in hit}
+        for permit, was in before.items():
+            household = town.number("SELECT household_id FROM permits WHERE id = :id", id=permit)
+            assert household in spared or nights_of(town, permit) == was
+
+
+def nights_of(town: WithdrawnTown, permit: int) -> tuple[object, ...]:
+    row = town.row("SELECT state, bay_group_id, nights::text AS nights FROM permits WHERE id = :id", id=permit)
+    return tuple(row.values())
+
+
+def test_two_withdrawals_at_once_give_no_bay_twice(engine: Engine) -> None:
+    """`a` and `b` go at the same moment; `c` has one bay, and one of the two permits gets it."""
+    with engine.begin() as connection:
+        garages = [small_garage(code, 1) for code in "abc"]
+        town = make_withdrawn_town(connection, *garages, a=100, b=200, c=300)
+        permits = town.holder("a"), town.holder("b")
+        facilities = dict(town.town.facilities)
+
+    def away(code: str) -> None:
+        token = None
+        while True:
+            with engine.begin() as connection:
+                open_as(connection, PLANNER)
+                made = withdraw(connection, facilities[code], ALL, principal=PLANNER, token=token, now=NOW)
+            if made.done:
+                return
+            token = made.consequences.token
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(away, code) for code in "ab"]:
+            done.result(timeout=60)
+    with engine.connect() as connection:
+        town.town.connection = connection
+        town.require_whole()
+        assert sorted(town.outcomes().values()) == ["ended", "moved"]
+        assert sorted(map(str, (town.place(permit, night=LAST) for permit in permits))) == ["None", "c"]
+
+
+def test_the_command_shows_whom_it_hits_and_does_what_was_shown(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.begin() as connection:
+        town = make_round_town(connection, small_garage("a", 1))
+    monkeypatch.setenv("BAYTIDE_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    words = ["withdraw", str(town.facilities["a"]), "--reason", "sold"]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    token = shown.output.split("--confirm ")[1].strip()
+    refused = CliRunner().invoke(app, [*words, "--confirm", "made up"])
+    assert (refused.exit_code, "nothing was changed" in refused.output) == (1, True)
+    done = CliRunner().invoke(app, [*words, "--confirm", token])
+    assert (done.exit_code, done.output.startswith("withdrawn: from")) == (0, True)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM withdrawals")) == 1
