@@ -125,13 +125,14 @@ def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequenc
         "until": utc_moment(max(night.end_min for night in nights)),
     }
     of_bays = text(
-        "SELECT s.bay_id, lower(s.during), upper(s.during) FROM bays b "
+        "SELECT s.bay_id AS taken_of, lower(s.during) AS starts_at, upper(s.during) AS ends_at FROM bays b "
         "JOIN stays s ON s.bay_id = b.id AND s.bay_id IS NOT NULL "
         "WHERE b.bay_group_id = ANY(:groups) AND s.state IN ('held', 'confirmed') "
         "AND s.during && tstzrange(:since, :until)"
     )
     of_households = text(
-        "SELECT s.household_id, lower(s.during), upper(s.during) FROM unnest(CAST(:households AS bigint[])) AS h (id) "
+        "SELECT s.household_id AS taken_of, lower(s.during) AS starts_at, upper(s.during) AS ends_at "
+        "FROM unnest(CAST(:households AS bigint[])) AS h (id) "
         "JOIN stays s ON s.household_id = h.id AND s.household_id IS NOT NULL "
         "WHERE s.state IN ('held', 'confirmed') AND s.during && tstzrange(:since, :until)"
     )
@@ -151,7 +152,7 @@ def _spans(rows: Iterable[Row[Any]]) -> dict[int, list[tuple[int, int]]]:
     """Return (begin, end) in minutes UTC by what takes them; a started minute counts as taken."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for row in rows:
-        spans[row[0]].append((utc_minute(row[1]), utc_minute(row[2] + _ALMOST_A_MINUTE)))
+        spans[row.taken_of].append((utc_minute(row.starts_at), utc_minute(row.ends_at + _ALMOST_A_MINUTE)))
     return dict(spans)
 
 
