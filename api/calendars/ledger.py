@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
@@ -13,7 +14,7 @@ from api.calendars.clock import DAY_MIN, date_of, day_number
 from api.calendars.ledger_queries import ledger_facilities, save_nights
 from api.calendars.turning import Held, Turn
 from api.calendars.unroll import unroll_stays
-from api.openings.permit_nights import LONGEST_STAY_DAYS
+from api.openings.permit_nights import LONGEST_STAY_DAYS, Permit
 from api.permits.ledger import LedgerShort, fill_ledger, release_nights, take_nights
 from api.permits.ledger_queries import free_nights
 from api.permits.nights import NIGHT_MIN, ledger_nights_of
@@ -86,7 +87,7 @@ def _come(connection: Connection, counted: dict[int, Turned], turn: Turn) -> Non
     )
     groups = sorted({each.old.right.bay_group_id for each in coming})
     free = free_nights(connection, groups, first=date_of(turn.today)) if groups else {}
-    taken: list[tuple[Held, set[date]]] = []
+    taken: list[tuple[Held, frozenset[date]]] = []
     for each in coming:
         room, new = free[each.old.right.bay_group_id], each.new
         while full := [night for night in sorted(_of(new) - _of(each.old)) if room.get(night, 0) < 1]:
@@ -104,20 +105,26 @@ def _with_nights(held: Held, turn: Turn) -> Held:
     """Work the nights of a permit out anew, from today on."""
     if held.nights is None:
         return held
-    right, today = held.right, date_of(turn.today)
-    first = max(right.first, date_of(turn.today - LONGEST_STAY_DAYS))
-    ahead = ledger_nights_of(
+    common = replace(held.right, id=0, household_id=0, bay_group_id=0, absences=(), offered=False)
+    today = date_of(turn.today)
+    return replace(held, nights=_ahead(common, turn).union(night for night in held.nights if night < today))
+
+
+@lru_cache(maxsize=256)
+def _ahead(right: Permit, turn: Turn) -> frozenset[date]:
+    """Return the nights that a permit takes from today on; most permits have theirs in common with many."""
+    today = date_of(turn.today)
+    nights = ledger_nights_of(
         days=right.days,
         arrive_min=right.arrive_min,
         leave_min=right.leave_min,
         stay_through=right.stay_through,
-        first=first,
+        first=max(right.first, date_of(turn.today - LONGEST_STAY_DAYS)),
         last=right.last,
         kinds=turn.after,
         days_left_out=right.days_left_out,
     )
-    past = {night for night in held.nights if night < today}
-    return replace(held, nights=frozenset(past | {night for night in ahead if night >= today}))
+    return frozenset(night for night in nights if night >= today)
 
 
 def _without(held: Held, night: date, turn: Turn) -> Held:
@@ -148,8 +155,8 @@ def _runs(turn: Turn) -> list[tuple[date, date]]:
     return [(first, last) for first, last in runs]
 
 
-def _of(held: Held) -> set[date]:
-    return set(held.nights or ())
+def _of(held: Held) -> frozenset[date]:
+    return held.nights or frozenset()
 
 
 def _count(nights: Iterable[tuple[Held, Iterable[date]]]) -> Mapping[int, Mapping[date, int]]:

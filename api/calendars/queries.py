@@ -157,12 +157,6 @@ def find_notice(connection: Connection, notice_id: int) -> Row[Any]:
     return connection.execute(text("SELECT * FROM calendar_notices WHERE id = :id"), {"id": notice_id}).one()
 
 
-def find_place(connection: Connection, neighbourhood: str) -> Row[Any] | None:
-    """Find a neighbourhood by its name in addresses."""
-    query = text("SELECT id, slug, upper(country) AS country, timezone FROM neighbourhoods WHERE slug = :slug")
-    return connection.execute(query, {"slug": neighbourhood}).one_or_none()
-
-
 def list_places(connection: Connection, *, country: str | None, neighbourhood_id: int | None) -> list[Row[Any]]:
     """List the neighbourhoods that go by the calendar of a country, or the one of an id."""
     query = text(
