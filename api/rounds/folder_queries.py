@@ -52,19 +52,30 @@ _DECISIONS = f"""
     ORDER BY a.household_id, o.code COLLATE "C" NULLS FIRST
 """
 _WALKS = f"""
-    WITH offered AS ({_OFFERED}),
-    widest AS (
-        SELECT GREATEST(COALESCE(max(a.max_walk_m), 0), COALESCE((r.policy->>'max_walk_m')::float, 500)) AS m
-        FROM rounds r LEFT JOIN (SELECT a.max_walk_m {_APPLIED}) a ON true WHERE r.id = %(round)s GROUP BY r.id
+    WITH offered AS MATERIALIZED ({_OFFERED}),
+    applied AS MATERIALIZED (
+        SELECT h.id, h.code FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED})
     ),
-    near AS (
-        SELECT w.home_id, o.code, w.walk_m,
-               row_number() OVER (PARTITION BY w.home_id ORDER BY w.walk_m, o.code COLLATE "C") AS rank
-        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id WHERE w.home_id IN (SELECT a.home_id {_APPLIED})
+    widest AS (
+        SELECT GREATEST(
+            (SELECT max(a.max_walk_m) {_APPLIED}),
+            (SELECT COALESCE((r.policy->>'max_walk_m')::float, 500) FROM rounds r WHERE r.id = %(round)s)
+        ) AS m
+    ),
+    near AS MATERIALIZED (
+        SELECT w.home_id, w.facility_id, w.walk_m
+        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id JOIN applied h ON h.id = w.home_id
+        WHERE w.walk_m <= (SELECT m FROM widest)
+    ),
+    lonely AS MATERIALIZED (SELECT id FROM applied EXCEPT SELECT home_id FROM near),
+    nearest AS (
+        SELECT DISTINCT ON (w.home_id) w.home_id, w.facility_id, w.walk_m
+        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id JOIN lonely h ON h.id = w.home_id
+        ORDER BY w.home_id, w.walk_m, w.facility_id
     )
-    SELECT h.code AS home, n.code AS facility, n.walk_m
-    FROM near n JOIN homes h ON h.id = n.home_id CROSS JOIN widest
-    WHERE n.rank = 1 OR n.walk_m <= widest.m ORDER BY h.code COLLATE "C", n.walk_m, n.code COLLATE "C"
+    SELECT h.code AS home, o.code AS facility, w.walk_m FROM (TABLE near UNION ALL TABLE nearest) w
+    JOIN offered o ON o.id = w.facility_id JOIN applied h ON h.id = w.home_id
+    ORDER BY w.home_id, w.walk_m, w.facility_id
 """
 FILES = {"homes.csv": _HOMES, "demands.csv": _DEMANDS, DECISIONS: _DECISIONS, "walks.csv": _WALKS}
 """File → question; each answers the same rows in the same order whoever asks, as long as nothing changes."""
@@ -85,8 +96,11 @@ def calendar_overrides(connection: Connection, owner: int) -> dict[date, str]:
 
 def copy_out(connection: Connection, question: str, round_id: int, write: Callable[[bytes], object]) -> int:
     """Hand the answer to a question to `write`, as CSV with a header; return how many rows it has."""
+    # Tables are read whole: a plan that looks rows up one by one, made while a table was small, would take minutes.
+    connection.execute(text("SELECT set_config('enable_nestloop', 'off', true)"))
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY ({question}) TO STDOUT (FORMAT csv, HEADER)", {"round": round_id}) as rows:
         for part in rows:
             write(bytes(part))
+    connection.execute(text("SELECT set_config('enable_nestloop', 'on', true)"))
     return int(cursor.rowcount)
