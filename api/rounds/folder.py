@@ -11,16 +11,21 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 from sqlalchemy import Connection
 
+from api.calendars.queries import calendar_overrides
 from api.neighbourhoods.exporting import write_supply
 from api.neighbourhoods.loading import load_facilities
 from api.neighbourhoods.model import DECISIONS_SCHEMA, DEMANDS_SCHEMA, HOMES_SCHEMA, Neighbourhood, Policy
 from api.rounds import folder_queries
 from api.rounds.errors import RoundConflict
+
+_DAYS_BEFORE, _DAYS_AFTER = timedelta(days=31), timedelta(days=92)
+"""Days of the calendar that the nights of a term can depend on: those of other years leave a plan as it is."""
 
 
 def write_round_folder(connection: Connection, round_id: int, folder: Path) -> bytes:
@@ -70,6 +75,8 @@ def _supply(connection: Connection, round_id: int) -> Neighbourhood:
     policy = {name: row.policy[name] for name in Policy.__slots__ if name in row.policy}
     if "tier_value_m" in policy:
         policy["tier_value_m"] = tuple(policy["tier_value_m"])
+    overrides = calendar_overrides(connection, row.neighbourhood_id)
+    near = row.first - _DAYS_BEFORE, row.last + _DAYS_AFTER
     facilities = load_facilities(connection, row.neighbourhood_id, ids=row.facility_ids)
     return Neighbourhood(
         name=row.name,
@@ -86,5 +93,5 @@ def _supply(connection: Connection, round_id: int) -> Neighbourhood:
         decisions=pl.DataFrame(schema=DECISIONS_SCHEMA),
         walks=None,
         streets=None,
-        calendar_overrides=folder_queries.calendar_overrides(connection, row.neighbourhood_id),
+        calendar_overrides={day: kind for day, kind in overrides.items() if near[0] <= day <= near[1]},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -22,7 +21,6 @@ _SETTINGS = text(
     FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id WHERE r.id = :round
     """
 )
-_OVERRIDES = text("SELECT date, kind FROM calendar_days WHERE neighbourhood_id = :owner ORDER BY date")
 _APPLIED = "FROM applications a WHERE a.round_id = %(round)s AND a.state = 'submitted'"
 _OFFERED = (
     "SELECT f.id, f.code FROM round_facilities rf JOIN facilities f ON f.id = rf.facility_id"
@@ -87,11 +85,6 @@ def get_settings(connection: Connection, round_id: int) -> Row[Any]:
     if row is None:
         raise RoundNotFound("no such round")
     return row
-
-
-def calendar_overrides(connection: Connection, owner: int) -> dict[date, str]:
-    """Return the kinds of days that the neighbourhood `owner` has set itself."""
-    return {row.date: row.kind for row in connection.execute(_OVERRIDES, {"owner": owner})}
 
 
 def copy_out(connection: Connection, question: str, round_id: int, write: Callable[[bytes], object]) -> int:
