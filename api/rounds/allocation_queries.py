@@ -38,8 +38,9 @@ _GROUPS = text(
 )
 _SAID = """
     SELECT o.plan_id, a.round_id, o.application_id, o.position, o.salt, o.bay_group_id, o.walk_m, o.days_left_out,
-           o.reason, o.options, a.household_id, a.vehicle_id, a.days, a.arrive_min, a.leave_min, a.stay_through,
-           a.tier, a.rounds_waited, f.id AS facility_id, f.code AS facility, g.code AS bay_group, r.seed
+           o.reason, CAST(o.options AS text) AS options, a.household_id, a.vehicle_id, a.days, a.arrive_min,
+           a.leave_min, a.stay_through, a.tier, a.rounds_waited, f.id AS facility_id, f.code AS facility,
+           g.code AS bay_group, r.seed
     FROM round_outcomes o JOIN applications a ON a.id = o.application_id JOIN rounds r ON r.id = a.round_id
     LEFT JOIN bay_groups g ON g.id = o.bay_group_id LEFT JOIN facilities f ON f.id = g.facility_id
 """

@@ -9,6 +9,8 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Row
 
+from api.rounds.outcomes import options_of
+
 _HIGHEST = 2**63 - 1
 RoundId = Annotated[int, Path(alias="round", ge=1, le=_HIGHEST)]
 PlanId = Annotated[int, Path(alias="plan", ge=1, le=_HIGHEST)]
@@ -176,7 +178,7 @@ def outcome_out(row: Row[Any]) -> OutcomeOut:
         walk_m=row.walk_m,
         days_left_out=list(row.days_left_out or ()),
         reason=row.reason,
-        options=list(row.options or ()),
+        options=options_of(row),
     )
 
 

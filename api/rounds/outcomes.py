@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 import polars as pl
 from sqlalchemy import Connection, Row, insert
 
@@ -16,7 +16,7 @@ from api.db.copying import copy_rows
 from api.errors import Fault, FolderFaults
 from api.plans.plan_file import PlanFiles
 from api.rounds import allocation_queries as queries
-from api.rounds.receipts import SALT, demand_of, draw_of, leaf_of, tree_of
+from api.rounds.receipts import SALT, canonical, demand_of, draw_of, leaf_of, tree_of
 
 Json = dict[str, Any]
 ROWS = ("assignments", "unserved")
@@ -108,8 +108,7 @@ def _served(files: PlanFiles, groups: Mapping[tuple[str, str], int]) -> Iterator
 
 def _refused(files: PlanFiles) -> Iterator[tuple[Any, ...]]:
     for row in files.plan["unserved"]:
-        options = json.dumps(row["options"], ensure_ascii=False, separators=(",", ":"))
-        yield row["demand"], None, None, None, row["reason"], options
+        yield row["demand"], None, None, None, row["reason"], canonical(row["options"]).decode()
 
 
 def store_tree(connection: Connection, plan_id: int) -> None:
@@ -120,12 +119,26 @@ def store_tree(connection: Connection, plan_id: int) -> None:
 
 
 def leaves_of(rows: Sequence[Row[Any]]) -> list[bytes]:
-    """Return the leaves of a plan's outcomes, in their order."""
-    return [leaf_of(said_of(row), salt=bytes(row.salt)) for row in rows]
+    """Return the leaves of a plan's outcomes, in their order; options are stored as they are hashed."""
+    nothing = "[]"
+    return [
+        leaf_of({**_said(row), "options": orjson.Fragment(row.options or nothing)}, salt=bytes(row.salt))
+        for row in rows
+    ]
+
+
+def options_of(row: Row[Any]) -> list[Json]:
+    """Return the options of an outcome; none for whoever is served."""
+    found: list[Json] = orjson.loads(row.options) if row.options else []
+    return found
 
 
 def said_of(row: Row[Any]) -> Json:
     """Return what a receipt says of an outcome: everything that decides on the household's night."""
+    return {**_said(row), "options": options_of(row)}
+
+
+def _said(row: Row[Any]) -> Json:
     demand = demand_of(row.household_id)
     return {
         "demand": demand,
@@ -135,7 +148,6 @@ def said_of(row: Row[Any]) -> Json:
         "walk_m": row.walk_m,
         "days_left_out": [day.isoformat() for day in row.days_left_out or ()],
         "reason": row.reason,
-        "options": row.options or [],
     }
 
 
@@ -146,7 +158,7 @@ def load_round_plan(connection: Connection, plan_id: int) -> Json:
     rows = queries.load_outcomes(connection, plan_id)
     content["assignments"] = [_assignment(row) for row in rows if row.bay_group_id is not None]
     content["unserved"] = [
-        {"demand": demand_of(row.household_id), "reason": row.reason, "options": row.options}
+        {"demand": demand_of(row.household_id), "reason": row.reason, "options": options_of(row)}
         for row in rows
         if row.bay_group_id is None
     ]

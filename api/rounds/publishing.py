@@ -22,7 +22,7 @@ from api.rounds.allocation_errors import PlanUnpublishable
 from api.rounds.draw import commitment_of, seed_of
 from api.rounds.errors import RoundConflict
 from api.rounds.folder import fingerprint_now
-from api.rounds.outcomes import leaves_of
+from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
 from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
 from api.waitlist.service import NewEntry, join_waitlist
@@ -143,7 +143,7 @@ def _entries(connection: Connection, row: Row[Any], outcomes: Sequence[Row[Any]]
     """Give the places in the waitlist of those without a bay whom a freed one would help."""
     groups = queries.bay_groups_by_code(connection, row.id)
     for outcome in outcomes:
-        options = _options(outcome.options or (), groups)
+        options = _options(options_of(outcome), groups)
         if outcome.bay_group_id is None and options:
             yield NewEntry(
                 round_id=row.id,

@@ -35,7 +35,7 @@ def leaf_of(outcome: Json, *, salt: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + salt + canonical(outcome)).digest()
 
 
-def canonical(outcome: Json) -> bytes:
+def canonical(outcome: Json | list[Json]) -> bytes:
     """Write JSON with sorted keys, without blanks, in UTF-8; there are no fractions in it."""
     return orjson.dumps(outcome, option=orjson.OPT_SORT_KEYS)
 
