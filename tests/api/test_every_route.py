@@ -436,6 +436,11 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         ),
         "grant": one("SELECT min(id) FROM grants"),
         "device": one("SELECT id FROM gate_devices WHERE facility_id = :facility"),
+        "withdrawal": one(
+            """INSERT INTO withdrawals (facility_id, version, change, urgency, reason, effective_from, stays, permits,
+                   households) SELECT id, 99, '{}', 'planned', 'sold', now() + interval '9 days', 0, 0, 0
+               FROM facilities WHERE id = :facility RETURNING id"""
+        ),
         "gate_event": one(
             """INSERT INTO gate_events (facility_id, source, name, content_hash, direction, happened_at, received_at,
                    match)
