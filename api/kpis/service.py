@@ -108,9 +108,10 @@ def _utilisation(
     stays: Sequence[Row[Any]], openings: Sequence[Row[Any]], *, zone: ZoneInfo, since: datetime, until: datetime
 ) -> list[Json]:
     """Occupied of shared bay-hours, by the hour of the local clock."""
-    clipped = {"zone": zone, "since": since, "until": until}
-    occupied = bay_hours_by_hour([(s.starts_at, s.ends_at, 1) for s in stays if s.state == "confirmed"], **clipped)
-    shared = bay_hours_by_hour([(o.starts_at, o.ends_at, o.bays) for o in openings], **clipped)
+    parked = [(stay.starts_at, stay.ends_at, 1) for stay in stays if stay.state == "confirmed"]
+    occupied = bay_hours_by_hour(parked, zone=zone, since=since, until=until)
+    offered = [(opening.starts_at, opening.ends_at, opening.bays) for opening in openings]
+    shared = bay_hours_by_hour(offered, zone=zone, since=since, until=until)
     return [
         {
             "hour": f"{hour:02d}:00",

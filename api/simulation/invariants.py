@@ -109,6 +109,12 @@ RULES: Mapping[str, str] = MappingProxyType(
                     AND s.state IN ('confirmed', 'given_back'))
               AND NOT EXISTS (SELECT FROM permit_absences a WHERE a.permit_id = p.id AND a.nights @> day::date)
               AND NOT day::date = ANY (p.days_left_out)
+              AND NOT EXISTS (
+                  SELECT FROM plates_off_list o
+                  WHERE o.household_id = p.household_id AND o.ends_at > o.starts_at
+                    AND tstzrange(o.starts_at, o.ends_at)
+                        && tstzrange(day AT TIME ZONE n.timezone, (day + interval '2 days') AT TIME ZONE n.timezone)
+              )
         """,
     }
 )

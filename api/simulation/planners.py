@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from functools import partial
 
 from sqlalchemy import text
 
-from api.rounds import applications, service
+from api.rounds import application_queries, applications, service
 from api.rounds.allocating import allocate_round, ask_for_allocation
 from api.rounds.allocation_queries import find_newest_plan
 from api.rounds.applications import Applicant, Wish
@@ -53,7 +54,7 @@ def _announce(season: Season, people: Mapping[int, Person], *, first: date, last
     round_id = int(made.id)
     for person in _applicants(season, people.values()):
         moment = season.now + season.rng.uniform(0, 1) ** 0.7 * (closes - season.now)
-        season.at(moment, lambda season, person=person: _apply(season, round_id, person))
+        season.at(moment, partial(_apply, round_id=round_id, person=person))
     season.at(closes, _close)
     season.at(closes + timedelta(hours=_DRAWN_AFTER_H), lambda season: _draw(season, round_id))
     season.at(publishes, lambda season: _publish(season, round_id))
@@ -76,7 +77,7 @@ def _applicants(season: Season, people: Iterable[Person]) -> list[Person]:
     return [one for one in shuffled(people, rng=season.rng) if season.rng.random() < chance(one)]
 
 
-def _apply(season: Season, round_id: int, person: Person) -> None:
+def _apply(season: Season, *, round_id: int, person: Person) -> None:
     wish = person.wish
     asked = Wish(
         days=wish.days,
@@ -102,7 +103,7 @@ def _apply(season: Season, round_id: int, person: Person) -> None:
 def _see_document(season: Season, application_id: int, tier: int) -> None:
     kind = "disability_card" if tier == 1 else "birth_certificate"
     with season.acting(season.planner) as connection:
-        there = applications.queries.get_application(connection, application_id)
+        there = application_queries.get_application(connection, application_id)
         if there.round_state == "open" and season.now < there.closes_at:
             applications.note_document(
                 connection, application_id, kind=kind, account_id=season.planner.account_id or 0, now=season.now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 from sqlalchemy import text
@@ -51,10 +52,8 @@ class Residents:
                 continue
             accepts = chance < person.ignores + person.accepts
             after = timedelta(hours=float(self.rng.exponential(person.thinks_h)))
-            season.at(
-                season.now + after,
-                lambda season, offer=offer, accepts=accepts: _answer(season, offer.id, offer.household_id, accepts),
-            )
+            act = partial(_answer, offer_id=offer.id, household_id=offer.household_id, accepts=accepts)
+            season.at(season.now + after, act)
 
     def live_a_day(self, season: Season) -> None:
         """Let permits be given up and nights given back, and people leave the list, each by its own chance."""
@@ -100,7 +99,7 @@ class Residents:
         season.tally["nights_given_back"] += (last - first).days + 1
 
 
-def _answer(season: Season, offer_id: int, household_id: int, accepts: bool) -> None:
+def _answer(season: Season, *, offer_id: int, household_id: int, accepts: bool) -> None:
     answer = accept_offer if accepts else decline_offer
     try:
         with season.acting(season.as_household(household_id)) as connection:
