@@ -15,6 +15,7 @@ from api.offers.service import accept_offer, decline_offer
 from api.permits.service import AbsenceImpossible, give_back_nights, give_up
 from api.simulation.people import Person
 from api.simulation.season import Season
+from api.waitlist.errors import EntryNotWaiting
 from api.waitlist.service import leave_waitlist
 
 _AWAY_A_DAY = 0.011
@@ -77,9 +78,7 @@ class Residents:
                 self._go_away(season, permit.id, permit.household_id)
         for entry in entries:
             if self.rng.random() < self.people[entry.household_id].loses_patience:
-                with season.acting(season.as_household(entry.household_id)) as connection:
-                    leave_waitlist(connection, entry.id, household_id=entry.household_id, now=season.now)
-                season.tally["left_the_list"] += 1
+                _leave_the_list(season, entry.id, entry.household_id)
 
     def _give_up(self, season: Season, permit_id: int, household_id: int) -> None:
         with season.acting(season.as_household(household_id)) as connection:
@@ -97,6 +96,15 @@ class Residents:
         except AbsenceImpossible:
             return
         season.tally["nights_given_back"] += (last - first).days + 1
+
+
+def _leave_the_list(season: Season, entry_id: int, household_id: int) -> None:
+    try:
+        with season.acting(season.as_household(household_id)) as connection:
+            leave_waitlist(connection, entry_id, household_id=household_id, now=season.now)
+    except EntryNotWaiting:  # a bay came free for it this afternoon
+        return
+    season.tally["left_the_list"] += 1
 
 
 def _answer(season: Season, *, offer_id: int, household_id: int, accepts: bool) -> None:
