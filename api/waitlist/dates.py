@@ -31,7 +31,7 @@ SMALLEST_CHANGE = 0.35
 """A date is told anew when it moves by so much of the way to it, and by three days at least."""
 QUIET_D = 7
 """Nobody is told another date within so many days, unless the first has passed: good news and bad wait alike."""
-SURE = 0.02
+SURE = 0.01
 """Dates take a chance within the term that is so much above the second date's level: looking every day until the draws
 happen to suffice would tell dates too early."""
 STILL_LIKELY = 0.08

@@ -9,8 +9,10 @@ from scipy.special import betaln, expit, gammaln, logit, logsumexp
 
 from api.waitlist.lists import Bools, Floats, Ints, Record
 
-HALF_LIFE_D = 60.0
-"""What is so many days old counts half: rates drift over a term."""
+HALF_LIFE_D = 120.0
+"""What is so many days old counts half, for how facilities differ and what is usual."""
+RECENT_HALF_LIFE_D = 25.0
+"""The same for how far the present is from what is usual: seasons, and what changes from term to term."""
 _SHAPES = np.array([0.7, 2.0, 6.0, 20.0, 60.0])
 """How alike facilities may be: shape of the gamma law of their rates, 1 / (coefficient of variation)²."""
 _STRENGTHS = np.array([5.0, 15.0, 45.0, 135.0, 400.0])
@@ -20,8 +22,8 @@ _SPREAD = 3.5
 """The mean is looked for this many standard errors either side of the pooled one."""
 _LISTED_STRENGTH = 8.0
 """Before there is a record of the list's own offers, it counts as so many offers refused as often as the plan's."""
-_DRIFT = 0.2
-"""Logarithmic standard deviation of what no record shows: the coming weeks differ from those gone."""
+_DRIFT = 0.25
+"""How far the present is from what is usual, as a coefficient of variation, before it has been looked at."""
 _RAREST_LEAVING = 0.0005
 """A guess at the hazard a day of leaving the list, worth one leaving, until the record shows more."""
 
@@ -52,25 +54,27 @@ def draw_rates(record: Record, *, facilities: int, draws: int, rng: np.random.Ge
     """
     weight = 0.5 ** (-record.offer_made_d / HALF_LIFE_D)
     refused = weight * record.offer_refused
-    plan = ~record.offer_listed
+    listed = record.offer_listed
     share = draw_shares(
         _by_facility(record.offer_facility, refused, facilities),
         _by_facility(record.offer_facility, weight, facilities),
         draws=draws,
         rng=rng,
     )
-    level = np.average(record.offer_refused[plan], weights=weight[plan]) if plan.any() else 0.5
-    both = np.average(record.offer_refused, weights=weight) if len(weight) else 0.5
-    drift = np.exp(_DRIFT * rng.standard_normal((draws, 1)))
-    listed = rng.beta(
-        _LISTED_STRENGTH * level + refused[~plan].sum() + 0.01,
-        _LISTED_STRENGTH * (1.0 - level) + (weight - refused)[~plan].sum() + 0.01,
+    both = max(_mean(record.offer_refused, weight), 1e-3)
+    plan_level = _mean(record.offer_refused[~listed], weight[~listed])
+    list_level = rng.beta(
+        _LISTED_STRENGTH * plan_level + refused[listed].sum() + 0.01,
+        _LISTED_STRENGTH * (1.0 - plan_level) + (weight - refused)[listed].sum() + 0.01,
         size=(draws, 1),
     )
+    recent = 0.5 ** (-record.offer_made_d / RECENT_HALF_LIFE_D)
+    usual = np.where(listed, list_level.mean(), plan_level)
+    present = draw_present((recent * record.offer_refused).sum(), (recent * usual).sum(), draws=draws, rng=rng)
     left, waited = _weighted_exposure(record.wait_from_d, record.wait_to_d, record.wait_left)
     return Rates(
-        plan_refused=np.clip(share * drift * level / max(both, 1e-9), 0.0, 0.98),
-        list_refused=np.clip(share * listed / max(both, 1e-9), 0.0, 0.98),
+        plan_refused=np.clip(share * present * plan_level / both, 0.0, 0.98),
+        list_refused=np.clip(share * present * list_level / both, 0.0, 0.98),
         given_up=_given_up(record, facilities=facilities, draws=draws, rng=rng),
         left=rng.gamma(left.sum() + 1.0, 1.0 / (waited.sum() + 1.0 / _RAREST_LEAVING), size=draws),
         refused_after=_shares(record.offer_share[record.offer_refused]),
@@ -80,14 +84,19 @@ def draw_rates(record: Record, *, facilities: int, draws: int, rng: np.random.Ge
 
 def _given_up(record: Record, *, facilities: int, draws: int, rng: np.random.Generator) -> Floats:
     """(S, F) permits given up a permit-day."""
-    ended, lasted = _weighted_exposure(record.permit_from_d, record.permit_to_d, record.permit_ended)
-    rates = draw_hazards(
-        _by_facility(record.permit_facility, ended, facilities),
-        _by_facility(record.permit_facility, lasted, facilities),
-        draws=draws,
-        rng=rng,
-    )
-    return np.asarray(rates * np.exp(_DRIFT * rng.standard_normal((draws, 1))))
+    seen = record.permit_from_d, record.permit_to_d, record.permit_ended
+    ended, lasted = (_by_facility(record.permit_facility, part, facilities) for part in _weighted_exposure(*seen))
+    rates = draw_hazards(ended, lasted, draws=draws, rng=rng)
+    usual = (ended.sum() + 0.5) / max(lasted.sum(), 1.0)
+    recent_ended, recent_lasted = _weighted_exposure(*seen, half_life_d=RECENT_HALF_LIFE_D)
+    present = draw_present(recent_ended.sum(), usual * recent_lasted.sum(), draws=draws, rng=rng)
+    return np.asarray(rates * present)
+
+
+def draw_present(seen: float, expected: float, *, draws: int, rng: np.random.Generator) -> Floats:
+    """Draw (S, 1) how the present compares with what is usual, from what was lately seen and was to be expected."""
+    strength = 1.0 / _DRIFT**2
+    return np.asarray(rng.gamma(strength + seen, 1.0 / (strength + expected), size=(draws, 1)))
 
 
 def draw_hazards(events: Floats, exposure: Floats, *, draws: int, rng: np.random.Generator) -> Floats:
@@ -129,9 +138,16 @@ def _by_facility(facility: Ints, amount: Floats, facilities: int) -> Floats:
     return np.bincount(index, weights=amount, minlength=facilities + 1).astype(np.float64)
 
 
-def _weighted_exposure(begin_d: Floats, end_d: Floats, ended: Bools) -> tuple[Floats, Floats]:
+def _mean(refused: Bools, weight: Floats) -> float:
+    """Weighted share of refusals, one tenth where there is nothing to go by."""
+    return float((weight * refused).sum() + 0.1) / float(weight.sum() + 1.0)
+
+
+def _weighted_exposure(
+    begin_d: Floats, end_d: Floats, ended: Bools, *, half_life_d: float = HALF_LIFE_D
+) -> tuple[Floats, Floats]:
     """Weigh events and the time in which they could have happened alike: what is long gone counts less."""
-    rate = np.log(2.0) / HALF_LIFE_D
+    rate = np.log(2.0) / half_life_d
     lasted = (np.exp(rate * end_d) - np.exp(rate * begin_d)) / rate
     return ended * np.exp(rate * end_d), lasted
 

@@ -12,9 +12,12 @@ from api.waitlist.calibration import Outcome, Told
 from api.waitlist.lists import Bools, Floats, Ints
 
 HALF, MOST = 0.5, 0.9
-HALF_RANGE, MOST_RANGE = (0.3, 0.7), (0.8, 0.97)
+FIRST_MOST = 0.92
+"""The second level before there is a record of dates: the futures leave out what owners take back and what changes in
+single places, and over made-up seasons nine in ten were reached by the chance of 0.92."""
+HALF_RANGE, MOST_RANGE = (0.3, 0.7), (0.8, 0.98)
 """However wrong dates were, they are not read off beyond these: a run of bad luck is no proof."""
-HALF_STEP, MOST_STEP = 0.15, 0.08
+HALF_STEP, MOST_STEP = 0.15, 0.12
 """How far a level moves after a day on which all dates that came due were missed."""
 _CROWD = 6.0
 """Dates that come due on one day share their luck: so many count half as much as infinitely many."""
@@ -25,7 +28,7 @@ class Levels:
     """Chances at which the two dates are read off."""
 
     half: float = HALF
-    most: float = MOST
+    most: float = FIRST_MOST
 
 
 def learn_levels(told: Sequence[Told], outcomes: Sequence[Outcome], *, today: date) -> Levels:
@@ -50,8 +53,8 @@ def learn_levels(told: Sequence[Told], outcomes: Sequence[Outcome], *, today: da
     half = np.array([t.half_by.toordinal() for t in told], dtype=np.int64)
     most = np.array([t.most_by.toordinal() for t in told], dtype=np.int64)
     return Levels(
-        _walk(*_due(half, reached, seen, now=now), target=HALF, step=HALF_STEP, within=HALF_RANGE),
-        _walk(*_due(most, reached, seen, now=now), target=MOST, step=MOST_STEP, within=MOST_RANGE),
+        _walk(*_due(half, reached, seen, now=now), first=HALF, target=HALF, step=HALF_STEP, within=HALF_RANGE),
+        _walk(*_due(most, reached, seen, now=now), first=FIRST_MOST, target=MOST, step=MOST_STEP, within=MOST_RANGE),
     )
 
 
@@ -63,12 +66,12 @@ def _due(by: Ints, reached: Ints, seen: Ints, *, now: int) -> tuple[Ints, Bools]
     return by[known], hit[known]
 
 
-def _walk(day: Ints, hit: Bools, *, target: float, step: float, within: tuple[float, float]) -> float:
+def _walk(day: Ints, hit: Bools, *, first: float, target: float, step: float, within: tuple[float, float]) -> float:
     days, index = np.unique(day, return_inverse=True)
     count = np.bincount(index, minlength=len(days))
     hits = np.bincount(index, weights=hit, minlength=len(days))
     moves: Floats = step * (target - hits / np.maximum(count, 1)) * count / (count + _CROWD)
-    level = target
+    level = first
     for move in moves.tolist():
         level = min(max(level + move, within[0]), within[1])
     return level

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -150,18 +149,6 @@ def test_the_same_lists_on_another_day_give_the_same_dates_moved(both: tuple[Lis
             assert there == NotBefore(here.not_before + moved, here.why)
 
 
-@settings(deadline=None, max_examples=30)
-@given(lists_and_records())
-def test_whoever_joins_behind_changes_no_chance_by_more_than_the_draws_do(both: tuple[Lists, Record]) -> None:
-    standing, seen = both
-    alone = lists([(int(standing.entry_days[0]), standing.option_group[: standing.option_ptr[1]].tolist())],
-                  groups=len(standing.facility))  # fmt: skip
-    first = replace(standing, entry_days=alone.entry_days, option_ptr=alone.option_ptr, option_group=alone.option_group)
-    by_all = look_ahead(standing, seen, levels=Levels(), seed=5, futures=400).chance[0]
-    by_one = look_ahead(first, seen, levels=Levels(), seed=6, futures=400).chance[0]
-    assert np.abs(by_all - by_one).max() < 0.25
-
-
 def test_an_empty_record_gives_no_date() -> None:
     assert too_thin(record(offers=0, observed_d=0.0)) is Why.RECORD_TOO_SHORT
     assert too_thin(record(observed_d=3.0)) is Why.RECORD_TOO_SHORT
@@ -220,7 +207,7 @@ def test_dates_on_one_day_are_split_so_that_the_chance_is_right_on_average() -> 
 
 def test_a_chance_that_only_just_suffices_gives_no_date() -> None:
     standing = lists([(DAILY, [0])])
-    just, surely = (Outlook(np.array([[0.3, 0.6, last]]), Levels(), 0) for last in (0.905, 0.93))
+    just, surely = (Outlook(np.array([[0.3, 0.6, last]]), Levels(), 0) for last in (0.925, 0.935))
     assert answers(standing, just, today=TODAY) == [NotBefore(TODAY, Why.TERM_ENDS_FIRST)]
     assert isinstance(answers(standing, surely, today=TODAY)[0], Dates)
 
@@ -243,9 +230,9 @@ def levels_after(*, hits: int, misses: int) -> Levels:
 
 
 def test_levels_rise_when_dates_were_too_early_and_fall_when_too_late() -> None:
-    assert levels_after(hits=0, misses=0) == Levels(0.5, 0.9)
+    assert levels_after(hits=0, misses=0) == Levels(0.5, 0.92)
     assert levels_after(hits=0, misses=9).half > 0.5
-    assert levels_after(hits=9, misses=0).most < 0.9
+    assert levels_after(hits=9, misses=0).most < 0.92
     assert levels_after(hits=0, misses=3000).half == HALF_RANGE[1]
     assert levels_after(hits=3000, misses=0).half == HALF_RANGE[0]
 
