@@ -14,6 +14,10 @@ from api.openings.permit_nights import Night, Occupancy, Permit, PlacedNight
 from api.openings.ticks import utc_minute, utc_moment
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999_999)
+# Whoever ends a permit or gives nights of it back locks it first: it sees what we store, or we do not store it.
+_STILL_HELD = text(
+    "SELECT id FROM permits WHERE id = ANY(:ids) AND state IN ('offered', 'active') ORDER BY id FOR KEY SHARE"
+)
 
 
 @contextmanager
@@ -119,7 +123,7 @@ def numbered_bays(connection: Connection, group_ids: Sequence[int]) -> dict[int,
 def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequence[Night]) -> Occupancy:
     """Return what is taken, while nights are to be placed, of the bays and households of their permits."""
     values = {
-        "groups": sorted({permit.bay_group_id for permit in permits}),
+        "groups": sorted({group for permit in permits for group in permit.bay_group_ids}),
         "households": [permit.household_id for permit in permits],
         "since": utc_moment(min(night.begin_min for night in nights)),
         "until": utc_moment(max(night.end_min for night in nights)),
@@ -169,15 +173,24 @@ def placed_before(connection: Connection, permits: Sequence[Permit], *, since: d
 def insert_nights(
     connection: Connection, placed: Sequence[PlacedNight], permits: Mapping[int, Permit]
 ) -> set[tuple[int, date]]:
-    """Store nights as stays, and return (permit, night) of each; one whose bay was taken at this moment is left out."""
+    """
+    Store nights as stays, and return (permit, night) of each.
+
+    A night whose bay was taken at this moment is left out, and so is one that was given back, or whose permit ended,
+    since permits were read.
+    """
+    live = set(connection.scalars(_STILL_HELD, {"ids": sorted({each.night.permit_id for each in placed})}))
     query = text(
         "INSERT INTO stays (bay_id, household_id, permit_id, night, during, kind, state) "
         "SELECT bay, household, permit, night, tstzrange(starts_at, ends_at), 'permit', 'confirmed' "
         "FROM unnest(CAST(:bays AS bigint[]), CAST(:households AS bigint[]), CAST(:permits AS bigint[]), "
         "CAST(:nights AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) "
-        "AS wanted (bay, household, permit, night, starts_at, ends_at) ON CONFLICT DO NOTHING "
+        "AS wanted (bay, household, permit, night, starts_at, ends_at) "
+        "WHERE NOT EXISTS (SELECT FROM permit_absences a WHERE a.permit_id = permit AND a.nights @> wanted.night) "
+        "ON CONFLICT DO NOTHING "
         "RETURNING permit_id, night"
     )
+    placed = [each for each in placed if each.night.permit_id in live]
     nights = [each.night for each in placed]
     values = {
         "bays": [each.bay_id for each in placed],

@@ -53,8 +53,8 @@ def list_stays(connection: Connection, permit_id: int, *, now: datetime) -> Sequ
 
 
 def lock_permit(connection: Connection, permit_id: int) -> None:
-    """Let one request at a time change a permit's nights."""
-    connection.execute(text("SELECT FROM permits WHERE id = :permit FOR NO KEY UPDATE"), {"permit": permit_id})
+    """Let one transaction at a time change a permit's nights, or place them; the caller acts as the worker."""
+    connection.execute(text("SELECT FROM permits WHERE id = :permit FOR UPDATE"), {"permit": permit_id})
 
 
 def add_absence(connection: Connection, permit_id: int, *, first: date, last: date) -> bool:
@@ -96,13 +96,19 @@ def forget_given_back(connection: Connection, permit_id: int, *, first: date, la
     connection.execute(text(query), {"permit": permit_id, "first": first, "last": last, "now": now})
 
 
+def takes_night(connection: Connection, permit_id: int, night: date) -> bool:
+    """Tell whether a permit takes a night; one from before the ledger takes every night of its term."""
+    query = "SELECT COALESCE(nights @> CAST(:night AS date), true) FROM permits WHERE id = :permit"
+    return bool(connection.scalar(text(query), {"permit": permit_id, "night": night}))
+
+
 def follow_cars(connection: Connection, household_ids: Sequence[int] | None) -> Sequence[Row[Any]]:
     """Let permits, and applications that wait, be for the car that their household has; return permits that changed."""
     values = {"households": None if household_ids is None else list(household_ids)}
     waiting = """
-        UPDATE applications a SET vehicle_id = v.id FROM waitlist_entries e, vehicles v
+        UPDATE applications a SET vehicle_id = v.id, height_m = v.height_m FROM waitlist_entries e, vehicles v
         WHERE e.application_id = a.id AND e.state IN ('waiting', 'offered') AND v.household_id = a.household_id
-          AND v.withdrawn_at IS NULL AND v.id <> a.vehicle_id
+          AND v.withdrawn_at IS NULL AND (v.id <> a.vehicle_id OR v.height_m IS DISTINCT FROM a.height_m)
           AND (CAST(:households AS bigint[]) IS NULL OR a.household_id = ANY(:households))
     """
     connection.execute(text(waiting), values)

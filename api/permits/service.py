@@ -133,6 +133,8 @@ def give_back_nights(
     today = now.astimezone(ZoneInfo(permit.timezone)).date()
     if permit.state != "active" or not max(today, permit.first) <= first <= last <= permit.last:
         raise AbsenceImpossible("the nights must lie ahead, within the term, in order")
+    with rights_of_worker(connection):
+        queries.lock_permit(connection, permit_id)
     if not queries.add_absence(connection, permit_id, first=first, last=last):
         raise AbsenceImpossible("some of these nights are given back already")
     freed = queries.give_back(connection, permit_id, first=first, last=last, now=now)
@@ -155,7 +157,7 @@ def take_back_nights(
     Take back the nights of an absence that begins on a night, as far as nobody has booked all bays meanwhile.
 
     Nights within the horizon get a bay at once, the same as before wherever it is still free; those that find none,
-    and those that are over, stay given back.
+    those that are over, and tonight once it has begun, stay given back.
 
     Returns
     -------
@@ -173,12 +175,16 @@ def take_back_nights(
         last = queries.remove_absence(connection, permit_id, first=first) if permit.state == "active" else None
         if last is None:
             raise AbsenceNotFound("no absence begins on this night")
-        today = now.astimezone(ZoneInfo(permit.timezone)).date()
-        if first < today:  # what is over stays as it was
-            queries.add_absence(connection, permit_id, first=first, last=min(last, today - _A_DAY))
-        queries.forget_given_back(connection, permit_id, first=max(first, today), last=last, now=now)
+        local = now.astimezone(ZoneInfo(permit.timezone))
+        today, has_begun = local.date(), local.hour * 60 + local.minute >= permit.arrive_min
+        since = max(first, today + _A_DAY if has_begun else today)
+        if first < since:  # what is over, or has begun, stays as it was
+            queries.add_absence(connection, permit_id, first=first, last=min(last, since - _A_DAY))
+        queries.forget_given_back(connection, permit_id, first=since, last=last, now=now)
         placed = place_nights_at(connection, [permit.facility_id], permit_ids=[permit_id], now=now)
-        gone = sorted(night.night for night in placed.without_bay if max(first, today) <= night.night <= last)
+        gone = sorted(night.night for night in placed.without_bay if since <= night.night <= last)
         for night in gone:
             queries.add_absence(connection, permit_id, first=night, last=night)
+        if has_begun and first <= today <= last and queries.takes_night(connection, permit_id, today):
+            gone = [today, *gone]
     return get_permit(connection, permit_id, household_id=household_id), gone

@@ -118,6 +118,20 @@ def test_nights_beyond_the_horizon_are_taken_back_too(town: RoundTown, holder: d
     assert kept(town, holder) >= set(range(15, 28))
 
 
+@pytest.mark.parametrize("placed_before", [True, False])
+def test_tonight_is_not_taken_back_once_it_has_begun(
+    town: RoundTown, holder: dict[str, int], *, placed_before: bool
+) -> None:
+    """At eight in the evening; the bay may have been booked since seven, or may never have been this permit's."""
+    give_back(town, holder, 5, 8)
+    if not placed_before:
+        town.connection.execute(text("DELETE FROM stays WHERE state = 'given_back'"))
+    evening = datetime(2026, 12, 5, 12, tzinfo=UTC)
+    assert take_back(town, holder, 5, now=evening) == [5]
+    assert kept(town, holder) == set(range(1, 15)) - {5}
+    assert town.connection.scalars(text("SELECT upper(nights) FROM permit_absences")).all() == [night(6)]
+
+
 def test_only_what_was_given_back_can_be_taken_back(town: RoundTown, holder: dict[str, int]) -> None:
     give_back(town, holder, 5, 8)
     with pytest.raises(AbsenceNotFound):

@@ -100,6 +100,25 @@ def test_what_was_paid_for_a_booking_without_another_bay_is_owed(connection: Con
     assert town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]["refund_cents"] == 800
 
 
+def test_a_night_elsewhere_has_a_bay_that_nobody_has_there(connection: Connection) -> None:
+    """`a` is closed from the 5th to the 8th; of the two bays of `b` the first is booked on the 6th."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 2), a=100, b=400)
+    permit = town.holder()
+    start, end = datetime(2026, 12, 5, 12), datetime(2026, 12, 8, 12)  # noqa: DTZ001 -- as owners write it
+    town.confirm(Withdrawal("closure", "planned", "painted", start=start, end=end))
+    book(town, "b", datetime(2026, 12, 5, 6, tzinfo=UTC))
+    sold = materialise(connection, neighbourhood_id=town.town.neighbourhood, now=NOW)
+    assert sold.nights.without_bay == ()
+    elsewhere = connection.scalars(
+        text(
+            "SELECT extract(day FROM s.night)::int FROM stays s JOIN bays b ON b.id = s.bay_id "
+            "WHERE s.permit_id = :permit AND b.bay_group_id = :b AND s.state = 'confirmed' ORDER BY s.night"
+        ),
+        {"permit": permit, "b": town.town.groups["b"]},
+    ).all()
+    assert elsewhere == [5, 6, 7]
+
+
 # -------------------------------------------------------------------------------------------------------- calling off
 
 
