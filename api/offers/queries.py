@@ -62,10 +62,15 @@ _DECIDE = text(
     "WHERE id = :offer AND household_id = :household AND state = 'pending' "
     "AND (expires_at IS NULL OR expires_at > :now)"
 )
+# Before their offers: in that order does everybody lock the two who changes both.
+_LOCK_PERMITS = text(
+    "SELECT FROM permits p JOIN offers o ON o.permit_id = p.id WHERE o.id = ANY(:ids) ORDER BY p.id "
+    "FOR NO KEY UPDATE OF p"
+)
 _ACTIVATE = text("UPDATE permits SET state = 'active' WHERE id = :permit AND state = 'offered'")
-_ENTRY = text(
-    "UPDATE waitlist_entries SET state = :state, ended_at = :now "
-    "WHERE application_id = ANY(:applications) AND state = 'offered'"
+_SERVED = text(
+    "UPDATE waitlist_entries SET state = 'served', ended_at = :now "
+    "WHERE application_id = :application AND state = 'offered'"
 )
 _UNDELIVERED = text(
     "SELECT o.id, f.neighbourhood_id, n.country, n.timezone FROM unnest(CAST(:ids AS bigint[])) AS w (id) "
@@ -144,6 +149,11 @@ def find_group(connection: Connection, offer_id: int, *, household_id: int) -> i
     return group
 
 
+def lock_permits(connection: Connection, offer_ids: Sequence[int]) -> None:
+    """Keep others from changing the permits of offers until this transaction ends; the caller acts as the worker."""
+    connection.execute(_LOCK_PERMITS, {"ids": list(offer_ids)})
+
+
 def decide(
     connection: Connection, offer_id: int, *, state: str, household_id: int, account_id: int | None, now: datetime
 ) -> bool:
@@ -157,11 +167,9 @@ def activate(connection: Connection, permit_id: int) -> None:
     connection.execute(_ACTIVATE, {"permit": permit_id})
 
 
-def end_entries(connection: Connection, application_ids: Sequence[int | None], *, state: str, now: datetime) -> None:
-    """Let those whose offer was decided leave the waitlist."""
-    ids = [application for application in application_ids if application is not None]
-    if ids:
-        connection.execute(_ENTRY, {"applications": ids, "state": state, "now": now})
+def note_served(connection: Connection, application_id: int | None, *, now: datetime) -> None:
+    """Let an application whose offer was accepted wait no more."""
+    connection.execute(_SERVED, {"application": application_id, "now": now})
 
 
 def list_undelivered(connection: Connection, offer_ids: Sequence[int]) -> list[Row[Any]]:

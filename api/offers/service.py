@@ -71,6 +71,7 @@ def accept_offer(
         There is none for this household; it was declined or taken back; its time is over.
     """
     with rights_of_worker(connection):
+        queries.lock_permits(connection, [get_offer(connection, offer_id, household_id=household_id).id])
         accepted = queries.decide(
             connection, offer_id, state="accepted", household_id=household_id, account_id=account_id, now=now
         )
@@ -79,7 +80,7 @@ def accept_offer(
             _require_state(offer, "accepted")
             return offer
         queries.activate(connection, offer.permit_id)
-        queries.end_entries(connection, [offer.application_id], state="served", now=now)
+        queries.note_served(connection, offer.application_id, now=now)
         next_night = max(offer.first, now.astimezone(ZoneInfo(offer.timezone)).date())
         tell(connection, [_notice(offer, "offer_accepted", next_date=next_night.isoformat())], now=now)
         return get_offer(connection, offer_id, household_id=household_id)
@@ -103,6 +104,7 @@ def decline_offer(
         if group is None:
             raise OfferNotFound("no such offer")
         lock_ledger(connection, [group])
+        queries.lock_permits(connection, [offer_id])
         declined = queries.decide(
             connection, offer_id, state="declined", household_id=household_id, account_id=account_id, now=now
         )
@@ -110,7 +112,6 @@ def decline_offer(
         if not declined:
             _require_state(offer, "declined")
             return offer
-        queries.end_entries(connection, [offer.application_id], state="left", now=now)
         end_permits(connection, [offer.permit_id], reason="declined", now=now)
         tell(connection, [_notice(offer, "offer_declined", next_date=offer.last.isoformat())], now=now)
         return get_offer(connection, offer_id, household_id=household_id)
@@ -127,8 +128,8 @@ def lapse_offers(connection: Connection, *, now: datetime) -> int:
         if not due:
             return 0
         lock_ledger(connection, sorted({row.bay_group_id for row in due}))
+        queries.lock_permits(connection, [row.id for row in due])
         lapsed = queries.lapse(connection, [row.id for row in due], now=now)
-        queries.end_entries(connection, [row.application_id for row in lapsed], state="left", now=now)
         end_permits(connection, [row.permit_id for row in lapsed], reason="lapsed", now=now)
         offers = queries.list_some(connection, [row.id for row in lapsed])
         tell(connection, [_notice(o, "offer_lapsed", next_date=o.last.isoformat()) for o in offers], now=now)

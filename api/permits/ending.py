@@ -31,7 +31,8 @@ def end_permits(
     End permits from a night on: later nights go back into the ledger, and their stays are cancelled.
 
     Stays that began before that night are kept to their end, with the nights inside them. Where bays come free for the
-    waitlist, that is recorded and the next follow in the same transaction. Permits that have ended are left alone.
+    waitlist, that is recorded and the next follow in the same transaction; whoever had an offer from a list leaves it.
+    Permits that have ended are left alone.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ def end_permits(
         release_nights(connection, _released(permits, kept))
         end_detours(connection, cuts)
         if reason not in _FOR_NOBODY and ids:
+            ending_queries.end_entries(connection, ids, now=now)
             ending_queries.record_releases(connection, ids, cause=reason, now=now)
             follow(connection, groups, now=now)
     return ids

@@ -33,6 +33,10 @@ _CANCEL = text(
 _WITHDRAW_OFFERS = text(
     "UPDATE offers SET state = 'withdrawn', decided_at = :now WHERE permit_id = ANY(:ids) AND state = 'pending'"
 )
+_LEAVE = text(
+    "UPDATE waitlist_entries e SET state = 'left', ended_at = :now FROM permits p "
+    "WHERE p.id = ANY(:ids) AND e.application_id = p.application_id AND e.state = 'offered'"
+)
 _RELEASE = text(
     "INSERT INTO waitlist_releases (round_id, bay_group_id, permit_id, cause, released_at) "
     "SELECT a.round_id, p.bay_group_id, p.id, :cause, :now FROM permits p "
@@ -70,6 +74,11 @@ def cancel_stays(connection: Connection, since: Mapping[int, date], *, now: date
 def withdraw_offers(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> None:
     """Take back the offers of permits that nobody has answered."""
     connection.execute(_WITHDRAW_OFFERS, {"ids": list(permit_ids), "now": now})
+
+
+def end_entries(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> None:
+    """Let those who were offered permits from a list leave it: no offer waits any more that they could answer."""
+    connection.execute(_LEAVE, {"ids": list(permit_ids), "now": now})
 
 
 def record_releases(connection: Connection, permit_ids: Sequence[int], *, cause: str, now: datetime) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -14,11 +15,15 @@ from api.accounts.opening import open_as
 from api.accounts.principal import Principal
 from api.jobs.queries import work
 from api.offers import jobs
+from api.offers import queries as offer_queries
 from api.offers.errors import OfferDecided, OfferExpired, OfferNotFound
 from api.offers.service import accept_offer, decline_offer, lapse_offers, make_offers, note_delivered
+from api.openings import placing
+from api.openings.permit_nights import Permit, PlacedNight
+from api.openings.permit_queries import insert_nights
 from api.openings.service import materialise
 from api.permits.ledger import LedgerFull
-from api.permits.service import give_up
+from api.permits.service import end_permit, give_back_nights, give_up, take_back_nights
 from api.waitlist.service import follow, join_waitlist
 from tests.api.round_town import DAY, HOUR, NOW, RoundTown, make_round_town, small_garage
 
@@ -179,6 +184,92 @@ def test_the_last_bay_of_a_night_is_offered_to_one_of_two(kept: Engine) -> None:
     )
     assert sorted(isinstance(outcome, LedgerFull) for outcome in outcomes) == [False, True]
     assert offers_and_nights(kept) == (["pending"], {1})
+
+
+def wait_for_a_lock(engine: Engine) -> None:
+    """Return when somebody waits for a lock that another holds."""
+    until = time.monotonic() + 10
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while time.monotonic() < until:
+        with engine.connect() as connection:
+            if connection.scalar(query):
+                return
+        time.sleep(0.01)
+    raise TimeoutError("nobody waits")
+
+
+def test_an_offer_accepted_while_its_permit_is_ended_is_accepted_and_then_ended(
+    kept: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, offer = offer_to(kept)
+    ended: list[Future[object]] = []
+    activate = offer_queries.activate
+    with ThreadPoolExecutor(1) as pool:
+
+        def meanwhile(connection: Connection, permit_id: int) -> None:
+            ended.append(pool.submit(as_worker(kept, lambda c: end_permit(c, permit_id, reason="strikes", now=NOW))))
+            wait_for_a_lock(kept)
+            activate(connection, permit_id)
+
+        monkeypatch.setattr(offer_queries, "activate", meanwhile)
+        assert as_household(kept, who, accepting(offer, who))() == "accepted"
+        ended[0].result(timeout=20)
+    with kept.connect() as connection:
+        permit = connection.execute(text("SELECT state, end_reason FROM permits")).one()
+    assert (*permit,) == ("ended", "strikes")
+    assert offers_and_nights(kept)[0] == ["accepted"]
+
+
+MORNING = datetime(2026, 12, 1, 2, 0, tzinfo=UTC)
+"""Ten in the morning of the first day of the term."""
+
+
+@pytest.mark.parametrize("change", ["ended", "given back"])
+def test_nights_of_a_permit_that_changes_while_they_are_placed_are_nobodys(
+    kept: Engine, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    who, offer = offer_to(kept)
+    as_household(kept, who, accepting(offer, who))()
+
+    def meanwhile(
+        connection: Connection, placed: Sequence[PlacedNight], permits: Mapping[int, Permit]
+    ) -> set[tuple[int, date]]:
+        monkeypatch.setattr(placing, "insert_nights", insert_nights)
+        somebody_changes()
+        return insert_nights(connection, placed, permits)
+
+    def ends(connection: Connection) -> None:
+        end_permit(connection, connection.scalar(text("SELECT id FROM permits")), reason="strikes", now=MORNING)
+
+    def gives_back(connection: Connection) -> None:
+        permit, first = connection.scalar(text("SELECT id FROM permits")), MORNING.date() + DAY
+        give_back_nights(
+            connection, permit, household_id=who["household"], first=first, last=first + 20 * DAY, now=MORNING
+        )
+
+    somebody_changes = as_worker(kept, ends) if change == "ended" else as_household(kept, who, gives_back)
+    monkeypatch.setattr(placing, "insert_nights", meanwhile)
+    with work(kept) as connection:
+        materialise(connection, facility_ids=list(connection.scalars(text("SELECT id FROM facilities"))), now=MORNING)
+    with kept.connect() as connection:
+        later = connection.scalar(text("SELECT count(*) FROM stays WHERE state = 'confirmed' AND night > '2026-12-01'"))
+    assert later == 0
+
+
+def test_a_household_takes_nights_back_with_no_rights_but_its_own(kept: Engine) -> None:
+    who, offer = offer_to(kept)
+    as_household(kept, who, accepting(offer, who))()
+    with work(kept) as connection:
+        permit = connection.scalar(text("SELECT id FROM permits"))
+    first = MORNING.date()
+    of_mine = {"permit_id": permit, "household_id": who["household"], "first": first, "now": MORNING}
+    as_household(kept, who, lambda c: give_back_nights(c, last=first + 3 * DAY, **of_mine))()
+    taken = as_household(kept, who, lambda c: take_back_nights(c, **{**of_mine, "now": MORNING + 11 * HOUR}))()
+    assert taken[1] == [first]  # type: ignore[index]
+    with kept.connect() as connection:
+        assert connection.scalar(text("SELECT nights = '[2026-12-01,2026-12-02)' FROM permit_absences"))
 
 
 # ------------------------------------------------------------------------------------------- what others see: nothing
