@@ -76,6 +76,11 @@ class GroupStays:
         return Stays(tuple(nights), days) if nights else None
 
 
+def fits_under(height_m: float | None, limit_m: float | None) -> bool:
+    """Whether a car is not too high for a place; what is not known is no hindrance."""
+    return height_m is None or limit_m is None or height_m <= limit_m
+
+
 def stays_at(connection: Connection, groups: Sequence[Row[Any]], *, first: date, last: date) -> dict[int, GroupStays]:
     """Read the hours of bay groups of one neighbourhood as they are now, from one night to another."""
     owner = groups[0].neighbourhood_id

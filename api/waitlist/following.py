@@ -17,7 +17,7 @@ from api.openings.service import place_nights_at
 from api.permits.ledger import lock_ledger
 from api.permits.ledger_queries import free_nights
 from api.waitlist import queries
-from api.waitlist.fitting import GroupStays, stays_at
+from api.waitlist.fitting import GroupStays, fits_under, stays_at
 
 _A_DAY = timedelta(days=1)
 
@@ -28,7 +28,7 @@ def follow(connection: Connection, bay_group_ids: Sequence[int], *, now: datetim
 
     In the order of tier, rounds waited and draw, each gets an offer whose stays fit the hours of the group and find a
     free bay on all their nights from tomorrow on. Whom somebody later overtakes, since a night of theirs is full, is
-    recorded with that night, or with none where the hours of the group do not fit theirs any more. One transaction at
+    recorded with that night, or with none where hours or height of the place do not fit any more. One transaction at
     a time does so in a neighbourhood.
 
     Returns
@@ -83,8 +83,8 @@ class _Queue:
     stays: GroupStays
 
     def offer_to(self, entry: Row[Any]) -> WantedOffer | date | None:
-        """Return what an entry can be offered, the first night that is full, or None where its hours do not fit."""
-        stays = self.stays.of(entry)
+        """Return what an entry can be offered, the first night that is full, or None where hours or car do not fit."""
+        stays = self.stays.of(entry) if fits_under(entry.height_m, self.group.max_height_m) else None
         if stays is None:
             return None
         full = next((night for night in stays.nights if not self.free.get(night)), None)

@@ -14,7 +14,7 @@ from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.planning.rulebook import kinds_suit
 from api.waitlist import queries
-from api.waitlist.fitting import stays_at
+from api.waitlist.fitting import fits_under, stays_at
 from api.waitlist.following import follow
 
 _A_DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ def _options(connection: Connection, entry: Row[Any], *, now: datetime) -> Seque
     near = [
         group
         for group in queries.list_groups_near(connection, entry.round_id, home_id=entry.new_home_id, limit_m=limit_m)
-        if kinds_suit(entry.needs, group.kinds) and _fits_under(entry.height_m, group.max_height_m)
+        if kinds_suit(entry.needs, group.kinds) and fits_under(entry.height_m, group.max_height_m)
     ]
     if not near:
         return []
@@ -67,7 +67,3 @@ def _options(connection: Connection, entry: Row[Any], *, now: datetime) -> Seque
         return []
     stays = stays_at(connection, near, first=max(first, entry.term_first), last=entry.last)
     return [(group.id, group.walk_m) for group in near if stays[group.id].of(entry) is not None]
-
-
-def _fits_under(height_m: float | None, limit_m: float | None) -> bool:
-    return height_m is None or limit_m is None or height_m <= limit_m

@@ -25,14 +25,14 @@ _ADD_OPTIONS = text(
 )
 _TERMS = text("SELECT id, upper(term) - 1 AS last FROM rounds WHERE id = ANY(:ids)")
 _GROUPS = text(
-    "SELECT g.id, g.code AS bay_group, g.facility_id, f.code AS facility, f.status, f.neighbourhood_id, n.country, "
-    "n.timezone FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
+    "SELECT g.id, g.code AS bay_group, g.facility_id, f.code AS facility, f.status, f.max_height_m, "
+    "f.neighbourhood_id, n.country, n.timezone FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id WHERE g.id = ANY(:ids) ORDER BY g.id"
 )
 _WAITING = text(
     """
     SELECT e.id, e.application_id, e.household_id, o.walk_m, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
-           a.vehicle_id, a.days, a.arrive_min, a.leave_min, a.stay_through
+           a.vehicle_id, a.height_m, a.days, a.arrive_min, a.leave_min, a.stay_through
     FROM waitlist_options o
     JOIN waitlist_entries e ON e.id = o.entry_id
     JOIN rounds r ON r.id = e.round_id
@@ -183,7 +183,7 @@ def reach(connection: Connection, entry_id: int, *, bay_group_id: int, now: date
 def note_passes(
     connection: Connection, offer_id: int, passed: Mapping[int, date | None], *, bay_group_id: int, now: datetime
 ) -> None:
-    """Record whom an offer passed over, and on which night there was no bay for them (None: hours)."""
+    """Record whom an offer passed over, and on which night there was no bay for them (None: hours, or height)."""
     if passed:
         values = {"entries": list(passed), "nights": list(passed.values()), "offer": offer_id, "now": now}
         values["group"] = bay_group_id

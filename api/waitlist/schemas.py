@@ -40,7 +40,7 @@ class PassedOut(BaseModel):
 
     at: datetime
     facility: int
-    night: date | None = Field(description="Null where the hours of the place do not fit the household's any more")
+    night: date | None = Field(description="Null where hours or height of the place do not suit any more")
 
 
 class EntryOut(BaseModel):

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from api.offers.service import accept_offer, decline_offer, make_offers
+from api.permits.cars import follow_cars
 from api.permits.ledger import fill_ledger, take_nights
 from api.permits.service import end_permit
 from api.waitlist import queries
@@ -122,6 +123,30 @@ def test_hours_that_a_place_does_not_keep_any_more_are_offered_to_nobody(town: R
     fill_ledger(town.connection, list(town.facilities.values()), first=FIRST, last=LAST)
     follow(town.connection, [town.groups["a"]], now=NOW)
     assert (state_of(town, early), state_of(town, late)) == ("waiting", "offered")
+
+
+def test_a_car_that_is_too_high_by_now_is_offered_nothing_and_can_read_why(town: RoundTown) -> None:
+    high, low = town.apply(), town.apply()
+    (mine, _) = join_waitlist(town.connection, [town.entry(high), town.entry(low)], now=NOW)
+    town.connection.execute(text("UPDATE facilities SET max_height_m = 2.0"))
+    town.connection.execute(
+        text("UPDATE vehicles SET height_m = CASE WHEN household_id = :high THEN 2.1 ELSE 1.9 END"),
+        {"high": high["household"]},
+    )
+    follow_cars(town.connection, now=NOW)
+    follow(town.connection, [town.groups["a"]], now=NOW)
+    assert [state_of(town, who) for who in (high, low)] == ["waiting", "offered"]
+    (passed,) = queries.list_passes(town.connection, mine, most=10)
+    assert (passed.facility_id, passed.night) == (town.facilities["a"], None)
+
+
+def test_whose_offer_is_ended_for_it_leaves_the_list(town: RoundTown) -> None:
+    """No offer waits any more that it could answer."""
+    who = town.apply()
+    join_waitlist(town.connection, [town.entry(who)], now=NOW)
+    follow(town.connection, [town.groups["a"]], now=NOW)
+    end_permit(town.connection, town.count("SELECT id FROM permits"), reason="strikes", now=NOW)
+    assert (state_of(town, who), town.state("offers", household_id=who["household"])) == ("left", "withdrawn")
 
 
 def test_a_closure_is_left_out_of_what_is_offered(town: RoundTown) -> None:
