@@ -83,9 +83,11 @@ def refund_days(
         charged = queries.fees_of_permit(connection, permit_id)
     wanted = []
     for day in sorted(set(days)):
-        first, last = _span(permit, month_of(day))
+        first, _ = _span(permit, month_of(day))
         cents = share_of_day(permit.price_cents or 0, day)
-        if f"{day:%Y-%m}" in charged and first <= day <= last and cents > 0:
+        # A term may have been cut short since, so that what was charged tells which days were.
+        fee = charged.get(f"{day:%Y-%m}", 0)
+        if first <= day and cents > 0 and fee_of(permit.price_cents or 0, first=first, last=day) <= fee:
             act = Act(
                 f"permit {permit_id} day {day} refund",
                 "refund",
@@ -125,6 +127,27 @@ def refund_booking(
     return _refund(connection, wanted, reason=reason, account_id=account_id, now=now)
 
 
+def charge_strikes(connection: Connection, strikes: Sequence[Row[Any]], *, now: datetime) -> list[Booked]:
+    """Charge the fees of strikes (as lost_queries.strikes_to_charge gives them), each once; they were told before."""
+    names = _names(connection, strikes)
+    wanted = []
+    for strike in strikes:
+        whose = Side("receivable", pseudonym=names[strike.household_id])
+        sides = moved(strike.cents, debit=whose, credit=_income(strike))
+        act = Act(f"strike {strike.id} fee {strike.cents}", "fee", sides, stay_id=strike.stay_id)
+        wanted.append(Booked(act, strike.household_id, strike.cents))
+    return _book(connection, wanted, now=now)
+
+
+def refund_strike(connection: Connection, strike: Row[Any], *, now: datetime) -> int:
+    """Give the fee of a strike back that no longer stands (of lost_queries.strikes_to_refund); return the new cents."""
+    whose = Side("receivable", pseudonym=_names(connection, [strike])[strike.household_id])
+    sides = moved(strike.cents, debit=_income(strike), credit=whose)
+    act = Act(f"strike {strike.id} fee {strike.cents} refund", "refund", sides, stay_id=strike.stay_id)
+    wanted = [Booked(act, strike.household_id, strike.cents)]
+    return _refund(connection, wanted, reason="lifted", account_id=None, now=now)
+
+
 def settle(
     connection: Connection,
     permit_id: int,
@@ -147,8 +170,8 @@ def settle(
         queries.note_settled(connection, permit_id, now=now)
     cents = 0
     if months:
-        last = min(permit.last, last_of(date.fromisoformat(f"{months[-1]}-01")))
-        left = days_between(permit.ended + timedelta(days=1), last)
+        last = last_of(date.fromisoformat(f"{months[-1]}-01"))
+        left = days_between(min(permit.ended, permit.last) + timedelta(days=1), last)
         cents += refund_days(connection, permit_id, left, reason="ended", account_id=account_id, now=now)
     return cents + _return_deposit(connection, permit, deposit, account_id=account_id, now=now, rules=rules)
 

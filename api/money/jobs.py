@@ -1,15 +1,24 @@
-"""What money does by itself: fees of the month, bookings that have begun, nights lost, permits that have ended."""
+"""What money does by itself: fees of months and strikes, bookings that have begun, what was lost, permits at an end."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, Engine
 
 from api.jobs.queries import work
-from api.money import queries
-from api.money.charging import charge_bookings, charge_fees, refund_days, settle, take_deposit
+from api.money import lost_queries, queries
+from api.money.charging import (
+    charge_bookings,
+    charge_fees,
+    charge_strikes,
+    refund_booking,
+    refund_days,
+    refund_strike,
+    settle,
+    take_deposit,
+)
 from api.money.rules import RULES, MoneyRules, month_of
 
 _AT_ONCE = 2000
@@ -19,14 +28,13 @@ Counts = dict[str, int]
 def book_money(engine: Engine, *, now: datetime | None = None, rules: MoneyRules = RULES) -> Counts:
     """Charge and give back whatever is due, some at a time; doing it twice changes nothing."""
     moment = now or datetime.now(UTC)
-    done = Counts(fees=0, deposits=0, bookings=0, days_refunded=0, settled=0)
+    done: Counter[str] = Counter()
     while True:
         with work(engine) as connection:
             step = book_some(connection, now=moment, rules=rules)
-        for name, number in step.items():
-            done[name] += number
+        done.update(step)
         if max(step.values()) < _AT_ONCE:
-            return done
+            return dict(done)
 
 
 def book_some(connection: Connection, *, now: datetime, rules: MoneyRules = RULES, most: int = _AT_ONCE) -> Counts:
@@ -38,11 +46,7 @@ def book_some(connection: Connection, *, now: datetime, rules: MoneyRules = RULE
     for permit in deposits:
         take_deposit(connection, permit.id, cents=rules.deposit_cents, now=now)
     bookings = charge_bookings(connection, queries.bookings_to_charge(connection, now=now, most=most), now=now)
-    lost: defaultdict[int, list[date]] = defaultdict(list)
-    for row in queries.nights_lost(connection, now=now, most=most):
-        lost[row.permit_id].append(row.night)
-    for permit_id, nights in lost.items():
-        refund_days(connection, permit_id, nights, reason="withdrawn", now=now)
+    strikes = charge_strikes(connection, lost_queries.strikes_to_charge(connection, most=most), now=now)
     ended = queries.permits_to_settle(connection, most=most)
     for permit in ended:
         settle(connection, permit.id, now=now, rules=rules)
@@ -50,6 +54,24 @@ def book_some(connection: Connection, *, now: datetime, rules: MoneyRules = RULE
         fees=len(fees),
         deposits=len(deposits),
         bookings=len(bookings),
-        days_refunded=sum(map(len, lost.values())),
+        strikes=len(strikes),
         settled=len(ended),
+        **_give_back(connection, now=now, most=most),
     )
+
+
+def _give_back(connection: Connection, *, now: datetime, most: int) -> Counts:
+    """Give back what was charged for nights and bookings that were lost, and for strikes that were lifted."""
+    nights = lost_queries.nights_lost(connection, now=now, most=most)
+    lost: defaultdict[tuple[int, str], list[date]] = defaultdict(list)
+    for row in nights:
+        lost[row.permit_id, row.reason].append(row.night)
+    for (permit_id, reason), days in lost.items():
+        refund_days(connection, permit_id, days, reason=reason, now=now)
+    bookings = lost_queries.bookings_lost(connection, most=most)
+    for booking in bookings:
+        refund_booking(connection, booking.id, reason=booking.reason, now=now)
+    strikes = lost_queries.strikes_to_refund(connection, most=most)
+    for strike in strikes:
+        refund_strike(connection, strike, now=now)
+    return Counts(days_refunded=len(nights), bookings_refunded=len(bookings), strikes_refunded=len(strikes))

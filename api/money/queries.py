@@ -275,23 +275,6 @@ def find_booking(connection: Connection, stay_id: int) -> Row[Any] | None:
     return connection.execute(text(f"{_BOOKING} WHERE s.id = :id"), {"id": stay_id}).one_or_none()
 
 
-def nights_lost(connection: Connection, *, now: datetime, most: int) -> list[Row[Any]]:
-    """List the nights of permits that owners took back and nothing replaced, which are over and not refunded."""
-    query = text(
-        "SELECT DISTINCT s.permit_id, s.night FROM stays s JOIN notices n ON n.stay_id = s.id "
-        "WHERE n.kind = 'stay_withdrawn' AND s.permit_id IS NOT NULL AND s.state = 'cancelled' "
-        "AND upper(s.during) <= :now "
-        "AND NOT EXISTS (SELECT FROM stays o WHERE o.permit_id = s.permit_id AND o.night = s.night "
-        "  AND o.state IN ('confirmed', 'given_back')) "
-        "AND EXISTS (SELECT FROM journal j WHERE j.permit_id = s.permit_id AND j.kind = 'fee' "
-        "  AND j.reference = 'permit ' || s.permit_id || ' month ' || to_char(s.night, 'YYYY-MM') || ' fee') "
-        "AND NOT EXISTS (SELECT FROM journal j WHERE j.permit_id = s.permit_id AND j.kind = 'refund' "
-        "  AND j.reference = 'permit ' || s.permit_id || ' day ' || s.night || ' refund') "
-        "ORDER BY 1, 2 LIMIT :most"
-    )
-    return list(connection.execute(query, {"now": now, "most": most}))
-
-
 # ----------------------------------------------------------------------------------------------------------- payments
 
 

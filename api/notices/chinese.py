@@ -265,6 +265,7 @@ CHINESE = Language(
         "given_up": "您放弃了资格",
         "term_over": "期限已满",
         "withdrawn": "权属单位收回泊位",
+        "bay_taken": "泊位被他人占用",
         "moved": "已另行安排",
         "strikes": "违约次数过多",
         "ineligible": "不符合条件",

@@ -310,6 +310,7 @@ ENGLISH = Language(
         "given_up": "you gave it up",
         "term_over": "the term is over",
         "withdrawn": "the owner took the bay back",
+        "bay_taken": "somebody else stood on your bay",
         "moved": "another place was found",
         "strikes": "too many strikes",
         "ineligible": "the conditions are not met",
