@@ -232,3 +232,14 @@ bay_claims = Table(
     Index("bay_claims_bay_id_idx", "bay_id", "until"),
     Index("bay_claims_facility_id_idx", "facility_id", "id"),
 )
+
+bays_out_of_use = Table(
+    "bays_out_of_use",
+    metadata,
+    identity(),
+    reference("bay_id", "bays", cascade=True),
+    _moment("starts_at"),
+    _moment("ends_at"),
+    CheckConstraint("starts_at < ends_at", name="times"),
+    Index("bays_out_of_use_bay_id_idx", "bay_id", "ends_at"),
+)

@@ -53,7 +53,8 @@ def claim_bay_taken(
     """
     Give a household another bay for the rest of its stay, at the same facility or the nearest, or note what is due.
 
-    It pays no more for the other bay. The same claim again is answered the same.
+    It pays no more for the other bay. Nobody else is sent to the one that is taken until the stay would have ended. The
+    same claim again is answered the same.
 
     Raises
     ------
@@ -83,6 +84,8 @@ def _claim(
         raise VehicleNotFound("no car")
     minute = now.replace(second=0, microsecond=0)
     starts_at = max(stay.starts_at, minute)
+    with rights_of_worker(connection):
+        queries.put_out_of_use(connection, stay.bay_id, until=stay.ends_at, now=now)
     queries.end_stay(connection, stay.id, state="given_back" if stay.kind == "permit" else "cancelled", now=now)
     found = queries.take_other_bay(connection, stay, car, places, starts_at=starts_at, account_id=account_id, now=now)
     with rights_of_worker(connection):

@@ -8,8 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from api.openings.permit_queries import rights_of_worker
-
 _PLACES = text("""
     SELECT w.facility_id FROM walk_pairs w JOIN households h ON h.home_id = w.home_id WHERE h.id = :household
     UNION SELECT CAST(:facility AS bigint) ORDER BY 1
@@ -47,7 +45,10 @@ _FREE = text("""
           WHERE s.bay_id = b.id AND s.bay_id IS NOT NULL AND s.during && tstzrange(:starts_at, :ends_at)
             AND s.state IN ('held', 'confirmed')
       )
-      AND NOT EXISTS (SELECT FROM bay_claims c WHERE c.bay_id = b.id AND c.until > :starts_at)
+      AND NOT EXISTS (
+          SELECT FROM bays_out_of_use u
+          WHERE u.bay_id = b.id AND u.starts_at < :ends_at AND u.ends_at > :starts_at
+      )
     ORDER BY f.id <> :facility, w.walk_m, f.id, cardinality(g.kinds), g.position, b.number LIMIT 8
 """)
 _TAKE = text("""
@@ -69,6 +70,8 @@ _ADD = text("""
              THEN COALESCE((SELECT price_cents FROM bookings WHERE stay_id = :stay), 0) ELSE 0 END
     RETURNING id, facility_id, outcome, new_stay_id, due_cents
 """)
+_PUT_OUT_OF_USE = text("INSERT INTO bays_out_of_use (bay_id, starts_at, ends_at) VALUES (:bay, :now, :until)")
+_BACK_IN_USE = text("DELETE FROM bays_out_of_use WHERE ends_at <= :now")
 _WALK = text("SELECT walk_m FROM bookings WHERE stay_id = :stay")
 _CLAIMS = text("""
     SELECT c.id, c.claimed_at, c.stay_id, c.bay_id, g.code AS bay_group, b.number, c.outcome, c.due_cents, c.evidence
@@ -124,9 +127,7 @@ def take_other_bay(
         "needs": car.needs.split(),
         "now": now,
     }
-    with rights_of_worker(connection):  # others' reports tell which bays are no use
-        free_bays = connection.execute(_FREE, values).all()
-    for free in free_bays:
+    for free in connection.execute(_FREE, values).all():
         taken = connection.scalar(_TAKE, {**values, "bay": free.id})
         if taken is not None:
             booked = {"new": taken, "household": stay.household_id, "stay": stay.id, "vehicle": car.id}
@@ -150,6 +151,12 @@ def add_claim(
         "new": new_stay_id,
     }
     return connection.execute(_ADD, values).one()
+
+
+def put_out_of_use(connection: Connection, bay_id: int, *, until: datetime, now: datetime) -> None:
+    """Send nobody to a bay until a moment; forget bays whose time is over. The caller acts as the worker."""
+    connection.execute(_BACK_IN_USE, {"now": now})
+    connection.execute(_PUT_OUT_OF_USE, {"bay": bay_id, "until": until, "now": now})
 
 
 def walk_of(connection: Connection, stay_id: int) -> int | None:

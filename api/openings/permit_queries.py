@@ -132,7 +132,9 @@ def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequenc
         "SELECT s.bay_id AS taken_of, lower(s.during) AS starts_at, upper(s.during) AS ends_at FROM bays b "
         "JOIN stays s ON s.bay_id = b.id AND s.bay_id IS NOT NULL "
         "WHERE b.bay_group_id = ANY(:groups) AND s.state IN ('held', 'confirmed') "
-        "AND s.during && tstzrange(:since, :until)"
+        "AND s.during && tstzrange(:since, :until) "
+        "UNION ALL SELECT u.bay_id, u.starts_at, u.ends_at FROM bays_out_of_use u JOIN bays b ON b.id = u.bay_id "
+        "WHERE b.bay_group_id = ANY(:groups) AND u.starts_at < :until AND u.ends_at > :since"
     )
     of_households = text(
         "SELECT s.household_id AS taken_of, lower(s.during) AS starts_at, upper(s.during) AS ends_at "

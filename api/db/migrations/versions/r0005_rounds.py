@@ -12,7 +12,9 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("rounds", "permits", "notices", "calendar", "money", "gates", "overstays", "withdrawals")
+_PARTS = ("rounds", "permits", "notices", "calendar", "money", "gates", "overstays", "withdrawals", "bays_out_of_use")
+_REPLACED = (("r0002_booking.sql", "take_bay"), ("r0002_finding.sql", "free_bays_of"))
+"""Functions that a part here replaces, and where they were made."""
 
 
 def upgrade() -> None:
@@ -27,14 +29,24 @@ def downgrade() -> None:
     for part in reversed(_PARTS):
         for table in reversed(re.findall(r"^CREATE TABLE (\w+)", _part(part), re.MULTILINE)):
             op.execute(f"DROP TABLE {table} CASCADE")
-        undoing = _file(part).partition("-- DOWN\n")[2]
+        undoing = _file(f"r0005_{part}.sql").partition("-- DOWN\n")[2]
         if undoing.strip():
             op.execute(undoing)
+    for file, function in _REPLACED:
+        op.execute(_function(file, function))
 
 
 def _part(name: str) -> str:
-    return _file(name).partition("-- DOWN\n")[0]
+    return _file(f"r0005_{name}.sql").partition("-- DOWN\n")[0]
+
+
+def _function(file: str, name: str) -> str:
+    """Return the statement that puts a function back as an earlier revision made it."""
+    found = re.search(rf"^CREATE (FUNCTION {name}\(.*?^\$\$;)$", _file(file), re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise LookupError(f"{file} does not make {name}")
+    return f"CREATE OR REPLACE {found[1]}"
 
 
 def _file(name: str) -> str:
-    return (Path(__file__).parent / f"r0005_{name}.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
