@@ -16,9 +16,9 @@ from api.rounds.allocation_errors import DecisionNotFound
 from api.rounds.errors import ApplicationNotFound, RoundConflict, RoundNotFound
 
 _ROUND = """
-    SELECT r.id, r.neighbourhood_id, n.slug AS neighbourhood, n.country, r.name, r.state, lower(r.term) AS first,
-           upper(r.term) - 1 AS last, r.work, r.seed, r.public_number, r.number_source, r.commitment, r.plan_id,
-           r.published_at
+    SELECT r.id, r.neighbourhood_id, n.slug AS neighbourhood, n.country, n.timezone, r.name, r.state, r.publishes_at,
+           lower(r.term) AS first, upper(r.term) - 1 AS last, r.work, r.seed, r.public_number, r.number_source,
+           r.commitment, r.plan_id, r.published_at
     FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id WHERE r.id = :round
 """
 _LOCKED = text(f"{_ROUND} FOR UPDATE OF r NOWAIT")
@@ -115,6 +115,21 @@ _REMOVE_DECISION = text("DELETE FROM round_decisions WHERE id = :decision AND ro
 _PUBLISH = text(
     "UPDATE rounds SET state = 'published', plan_id = :plan, published_at = :now, report = CAST(:report AS json),"
     " version = version + 1 WHERE id = :round"
+)
+_HOLDERS = text(
+    """
+    SELECT DISTINCT o.application_id
+    FROM round_outcomes o JOIN applications a ON a.id = o.application_id JOIN rounds r ON r.id = a.round_id
+    JOIN permits p ON p.household_id = a.household_id AND p.state IN ('offered', 'active') AND p.term && r.term
+    WHERE o.plan_id = :plan AND o.bay_group_id IS NOT NULL ORDER BY 1 LIMIT :limit
+    """
+)
+_MOVED = text(
+    """
+    SELECT a.household_id FROM applications a JOIN households h ON h.id = a.household_id
+    JOIN waitlist_entries e ON e.application_id = a.id AND e.state = 'waiting'
+    WHERE a.round_id = :round AND h.home_id <> a.home_id ORDER BY 1
+    """
 )
 _REPORT = text("SELECT report FROM rounds WHERE id = :round AND published_at IS NOT NULL")
 
@@ -293,6 +308,16 @@ def remove_decision(connection: Connection, decision_id: int, *, of: int) -> Non
     """Take a decision back; raise DecisionNotFound without one."""
     if not connection.execute(_REMOVE_DECISION, {"decision": decision_id, "round": of}).rowcount:
         raise DecisionNotFound("no such decision")
+
+
+def list_holders(connection: Connection, plan_id: int, *, limit: int) -> list[int]:
+    """List applications that a plan serves although their households have a permit or an offer in its term."""
+    return list(connection.scalars(_HOLDERS, {"plan": plan_id, "limit": limit}))
+
+
+def list_moved(connection: Connection, round_id: int) -> list[int]:
+    """List the households that wait in a round and live elsewhere than they applied for."""
+    return list(connection.scalars(_MOVED, {"round": round_id}))
 
 
 def mark_published(

@@ -7,28 +7,35 @@ Whatever is wrong with the plan, or with anybody's offer, leaves the round as it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
 from api.notices.service import NewNotice, tell
 from api.offers.errors import OfferImpossible
 from api.offers.service import WantedOffer, make_offers
-from api.permits.ledger import LedgerFull
+from api.openings.permit_queries import rights_of_worker
+from api.permits.ledger import LedgerFull, LedgerShort, fill_ledger
 from api.rounds import allocation_queries as queries
 from api.rounds.allocation_errors import PlanUnpublishable
 from api.rounds.draw import commitment_of, seed_of
 from api.rounds.errors import RoundConflict
 from api.rounds.folder import fingerprint_now
+from api.rounds.folder_queries import get_settings
 from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
 from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
+from api.waitlist.moving import move_entries
 from api.waitlist.service import NewEntry, join_waitlist
 
 HELPED = ("full", "no_value")
 """Options that a freed bay would help: all others fail for what the household asks for, or by a reviewer's word."""
+MOST_NAMED = 20
+"""Applications that stand in the way of a plan, named at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +64,25 @@ def publish_plan(
     RoundNotFound, PlanNotFound
         There is no such round, or no such plan of it.
     RoundConflict
-        The round is not under review, or somebody else publishes it at this moment.
+        The round is not under review, its date has not come or its term is over, or somebody else publishes it at this
+        moment.
     PlanUnpublishable
         The plan is unchecked, stale, not what was stored, or of another seed than was committed to.
     """
     row = queries.lock_round(connection, round_id)
     _require_under_review(row)
+    first = _first_evening(row, now=now)
     plan = queries.get_plan(connection, plan_id, of=round_id)
     shown = _require_committed_seed(row, secret)
     outcomes = queries.load_outcomes(connection, plan_id)
     root = _require_publishable(connection, round_id, plan, outcomes)
     served = [outcome for outcome in outcomes if outcome.bay_group_id is not None]
-    _offer_bays(connection, row, served, now=now)
+    _offer_bays(connection, row, plan_id, [_offer(outcome, row, first=first) for outcome in served], now=now)
     entries = list(_entries(connection, row, outcomes))
     join_waitlist(connection, entries, now=now)
+    with rights_of_worker(connection):  # planners do not see who lives where
+        for household_id in queries.list_moved(connection, round_id):
+            move_entries(connection, household_id, now=now)
     waiting = {entry.application_id for entry in entries}
     refused = [o for o in outcomes if o.bay_group_id is None and o.application_id not in waiting]
     tell(connection, [_refusal(outcome, row) for outcome in refused], now=now)
@@ -84,6 +96,22 @@ def _require_under_review(row: Row[Any]) -> None:
         raise RoundConflict("the round has been published already")
     if row.state != "in_review":
         raise RoundConflict(f"the round is {row.state}, and not under review")
+
+
+def _first_evening(row: Row[Any], *, now: datetime) -> date:
+    """
+    Return the first evening that can be given: of the term, or tomorrow's where it has begun.
+
+    Everybody was told the date: whoever is away until then must not lose an offer that came before it.
+    """
+    zone = ZoneInfo(row.timezone)
+    if now < row.publishes_at:
+        date_told = row.publishes_at.astimezone(zone).isoformat()
+        raise RoundConflict(f"the round is published at {date_told} and not before: its dates are public and kept")
+    first: date = max(row.first, now.astimezone(zone).date() + timedelta(days=1))
+    if first > row.last:
+        raise RoundConflict("the term is over: nothing is left to be given; call the round off")
+    return first
 
 
 def _require_committed_seed(row: Row[Any], secret: bytes | None) -> bytes:
@@ -111,31 +139,50 @@ def _require_publishable(connection: Connection, round_id: int, plan: Row[Any], 
     return root_of(tree)
 
 
-def _offer_bays(connection: Connection, row: Row[Any], served: Sequence[Row[Any]], *, now: datetime) -> None:
+def _offer_bays(
+    connection: Connection, row: Row[Any], plan_id: int, wanted: Sequence[WantedOffer], *, now: datetime
+) -> None:
     try:
-        make_offers(connection, [_offer(outcome, row) for outcome in served], source="plan", now=now)
+        try:
+            make_offers(connection, wanted, source="plan", now=now)
+        except (
+            LedgerFull
+        ):  # owners may have opened more bays since the round opened: the plan knows, the ledger not yet
+            _refill_ledger(connection, row)
+            make_offers(connection, wanted, source="plan", now=now)
     except LedgerFull as error:
-        raise PlanUnpublishable("somebody has a bay of the plan on one of its nights; allocate again") from error
-    except OfferImpossible as error:
         raise PlanUnpublishable(
-            "a household of the plan has a permit in its term already; reject it, and allocate again"
+            f"somebody has a bay of the plan on {error.night.isoformat()}; allocate again"
+        ) from error
+    except OfferImpossible as error:
+        named = ", ".join(map(str, queries.list_holders(connection, plan_id, limit=MOST_NAMED)))
+        raise PlanUnpublishable(
+            f"households of the plan have a permit in its term already (applications {named}); "
+            "reject them, and allocate again"
         ) from error
 
 
-def _offer(outcome: Row[Any], row: Row[Any]) -> WantedOffer:
+def _refill_ledger(connection: Connection, row: Row[Any]) -> None:
+    """Let the ledger have the bays of the round's facilities as they are published now."""
+    facilities = get_settings(connection, row.id).facility_ids
+    with suppress(LedgerShort):  # left as it is, and found too short again
+        fill_ledger(connection, facilities, first=row.first, last=row.last)
+
+
+def _offer(outcome: Row[Any], row: Row[Any], *, first: date) -> WantedOffer:
     return WantedOffer(
         application_id=outcome.application_id,
         household_id=outcome.household_id,
         vehicle_id=outcome.vehicle_id,
         bay_group_id=outcome.bay_group_id,
-        first=row.first,
+        first=first,
         last=row.last,
         days=outcome.days,
         arrive_min=outcome.arrive_min,
         leave_min=outcome.leave_min,
         stay_through=outcome.stay_through,
         walk_m=outcome.walk_m,
-        days_left_out=tuple(outcome.days_left_out or ()),
+        days_left_out=tuple(day for day in outcome.days_left_out or () if day >= first),
     )
 
 

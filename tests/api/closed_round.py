@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,14 @@ NUMBER = "123456"
 SEED = seed_of(ROUND_SECRET, NUMBER)
 BAYS = 2
 """Of the park, its buffer left aside: the only ones for whoever comes at seven every day."""
+
+
+class Then(datetime):
+    """A clock that stands still while the round of the tests is to be published."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return NOW.astimezone(tz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ def make_round(engine: Engine, *, state: str = "closed") -> int:
                 """
                 INSERT INTO rounds (neighbourhood_id, name, state, opens_at, closes_at, publishes_at, term, policy,
                     work, number_source, public_number, secret_sealed, commitment, seed, opened_at, closed_at)
-                SELECT id, 'Autumn', :state, '2026-08-01Z', '2026-08-20Z', '2026-09-05Z', '[2026-09-14,2026-10-12)',
+                SELECT id, 'Autumn', :state, '2026-08-01Z', '2026-08-20Z', '2026-08-31Z', '[2026-09-14,2026-10-12)',
                        '{"waiting_value_m": 400}', '{"gap": 0.001}', 'the lottery of 21 August', :number, :sealed,
                        :commitment, :seed, '2026-08-01Z', '2026-08-20Z'
                 FROM neighbourhoods RETURNING id

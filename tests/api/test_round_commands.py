@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from tests.api.closed_round import BAYS, RoundTown, in_this_process, town
+from api.cli import acting
+from tests.api.closed_round import BAYS, RoundTown, Then, in_this_process, town
 from tests.api.running import Run
 
 __all__ = ["in_this_process", "town"]
@@ -15,6 +16,7 @@ __all__ = ["in_this_process", "town"]
 def test_a_round_is_allocated_listed_and_published_at_the_machine(
     town: RoundTown, run: Run, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
+    monkeypatch.setattr(acting, "datetime", Then)
     monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("BAYTIDE_SECRET", "a secret of the tests, long enough to be one")
     for _ in range(3):
