@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +16,24 @@ from sqlalchemy import text
 from api.accounts.opening import open_as
 from api.app import create_app
 from api.cli.acting import AT_THE_MACHINE
+from api.rounds import publication_routes
 from api.rounds.allocating import allocate_round, ask_for_allocation
 from api.rounds.draw import commitment_of, seed_of
+from api.rounds.errors import RoundConflict
 from api.rounds.publishing import publish_plan
 from api.rounds.receipts import draw_of, root_from
 from tests.api.accounts import SomeAccount, make_planner, settings_of_tests, signed_in
-from tests.api.closed_round import BAYS, NOW, NUMBER, ROUND_SECRET, SEED, RoundTown, in_this_process, town
+from tests.api.closed_round import (
+    BAYS,
+    NOW,
+    NUMBER,
+    ROUND_SECRET,
+    SEED,
+    RoundTown,
+    Then,
+    in_this_process,
+    town,
+)
 from tests.api.test_runs import HERE
 
 __all__ = ["in_this_process", "town"]
@@ -29,7 +42,8 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture
-def planner(town: RoundTown) -> Iterator[TestClient]:
+def planner(town: RoundTown, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setattr(publication_routes, "datetime", Then)
     with TestClient(create_app(settings_of_tests(), town.engine), base_url=HERE) as client:
         client.headers.update(make_planner(town.engine).headers)
         yield client
@@ -44,10 +58,10 @@ def planned(town: RoundTown) -> int:
     return int(town.one("SELECT max(id) FROM round_plans"))
 
 
-def publish(town: RoundTown, plan: int, *, secret: bytes = ROUND_SECRET) -> None:
+def publish(town: RoundTown, plan: int, *, secret: bytes = ROUND_SECRET, now: datetime = NOW) -> None:
     with town.engine.begin() as connection:
         open_as(connection, AT_THE_MACHINE)
-        publish_plan(connection, town.round, plan, secret=secret, now=NOW)
+        publish_plan(connection, town.round, plan, secret=secret, now=now)
 
 
 def published_nothing(town: RoundTown) -> bool:
@@ -117,6 +131,8 @@ def test_the_public_report_has_sums_and_the_draw_and_nobody_in_it(town: RoundTow
     for account in accounts:
         assert f"h{account.household_id}" not in text_of_it
     assert '"h1"' not in text_of_it
+    # Files of which every row could be guessed are covered by the hash of all files together, and by no other.
+    assert report["hashes"]["input_sha256"].keys() == {"calendar.csv", "facilities.geojson", "neighbourhood.toml"}
 
 
 # ---------------------------------------------------------------------------------------------- what is not published
@@ -168,6 +184,76 @@ def test_a_plan_whose_bays_are_gone_from_the_ledger_is_not_published(town: Round
     assert (answer.status_code, answer.json()["type"]) == (409, "plan-cannot-be-published")
     town.one("UPDATE ledger_nights SET taken = 0")
     assert published_nothing(town)
+
+
+def test_bays_that_owners_opened_since_the_round_opened_are_given_away(town: RoundTown, planner: TestClient) -> None:
+    for _ in range(BAYS + 1):
+        town.apply()
+    town.one("UPDATE share_windows SET bays = bays + 1 WHERE bays = 3")
+    plan = planned(town)
+    assert town.one("SELECT served FROM round_plans") == BAYS + 1
+    assert planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan}).status_code == 200
+    assert town.one("SELECT max(taken) FROM ledger_nights") == BAYS + 1
+
+
+def test_whoever_has_a_permit_in_the_term_already_is_named_and_can_be_rejected(
+    town: RoundTown, planner: TestClient
+) -> None:
+    account, application = town.apply()
+    town.apply()
+    town.one(
+        """
+        INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min, stay_through)
+        SELECT v.household_id, v.id, (SELECT min(id) FROM bay_groups), '[2026-09-01,2026-10-01)', 'daily', 1140, 1860,
+               false
+        FROM vehicles v WHERE v.household_id = :household
+        """,
+        household=account.household_id,
+    )
+    where = f"/v1/rounds/{town.round}/publication"
+    answer = planner.post(where, json={"plan": planned(town)})
+    assert (answer.status_code, f"(applications {application})" in answer.json()["detail"]) == (409, True), answer.text
+    decision = {"application": application, "decision": "reject", "note": "has a permit"}
+    assert planner.post(f"/v1/rounds/{town.round}/decisions", json=decision).status_code == 201
+    assert planner.post(where, json={"plan": planned(town)}).status_code == 200
+
+
+def test_a_round_is_published_when_everybody_was_told_and_not_before(town: RoundTown) -> None:
+    town.apply()
+    plan = planned(town)
+    publishes_at = town.one("SELECT publishes_at FROM rounds")
+    with pytest.raises(RoundConflict, match="2026-08-31T08:00:00\\+08:00 and not before"):
+        publish(town, plan, now=publishes_at - timedelta(seconds=1))
+    assert published_nothing(town)
+    publish(town, plan, now=publishes_at)
+    assert town.state() == "published"
+
+
+def test_a_round_that_is_late_gives_what_is_left_of_its_term_and_nothing_of_one_that_is_over(town: RoundTown) -> None:
+    town.apply()
+    plan = planned(town)
+    last_day = datetime(2026, 10, 11, 12, tzinfo=NOW.tzinfo)
+    with pytest.raises(RoundConflict, match="the term is over"):
+        publish(town, plan, now=last_day)
+    assert published_nothing(town)
+    publish(town, plan, now=last_day - timedelta(days=2))
+    assert town.one("SELECT lower(term) FROM permits") == date(2026, 10, 10)
+    assert town.one("SELECT min(night) FROM ledger_nights WHERE taken > 0") == date(2026, 10, 10)
+
+
+def test_whoever_moves_house_before_a_round_is_published_waits_for_what_is_near_its_new_home(town: RoundTown) -> None:
+    accounts = [town.apply()[0] for _ in range(BAYS + 1)]
+    plan = planned(town)
+    for account in accounts:
+        town.one("UPDATE households SET home_id = :home WHERE id = :id", home=town.homes["h2"], id=account.household_id)
+    publish(town, plan)
+    assert town.one("SELECT count(*) FROM waitlist_entries") == 1
+    walks = town.one("SELECT array_agg(DISTINCT walk_m ORDER BY walk_m) FROM waitlist_options")
+    assert walks == town.one(
+        "SELECT array_agg(DISTINCT w.walk_m ORDER BY w.walk_m) FROM walk_pairs w JOIN waitlist_options o ON true"
+        " JOIN bay_groups g ON g.id = o.bay_group_id AND g.facility_id = w.facility_id WHERE w.home_id = :home",
+        home=town.homes["h2"],
+    )
 
 
 def test_a_plan_is_published_while_its_round_is_under_review_only(town: RoundTown, planner: TestClient) -> None:
