@@ -193,7 +193,8 @@ def close_due_rounds(connection: Connection, *, now: datetime) -> int:
         queries.lock_round(connection, round_id)
         if queries.close_round(connection, round_id, now=now):
             closed += 1
-            _tell_applicants(connection, round_id, kind="round_closed", now=now)
+            said = {"next_date": queries.get_round(connection, round_id).publishes_at.isoformat()}
+            _tell_applicants(connection, round_id, said, kind="round_closed", now=now)
     return closed
 
 
@@ -205,7 +206,12 @@ def enter_number(connection: Connection, keys: Keys, round_id: int, *, number: s
     ------
     RoundNotFound, RoundConflict
         It is not closed, or has its number already.
+    ImpossibleRound
+        The number is empty.
     """
+    number = " ".join(number.split())  # blanks say nothing, and nobody shall try seeds by adding some
+    if not number:
+        raise ImpossibleRound("the public number is empty")
     queries.lock_round(connection, round_id)
     there = queries.get_round(connection, round_id)
     if there.seed is not None:
@@ -233,16 +239,16 @@ def cancel_round(connection: Connection, round_id: int, *, reason: str, now: dat
         raise RoundConflict(f"the round is {there.state}: it cannot be called off")
     if there.state != "draft":
         queries.release_ledger(connection, list(there.facilities), first=there.first, last=there.last)
-        _tell_applicants(connection, round_id, kind="application_refused", now=now, reason=reason)
+        _tell_applicants(connection, round_id, {"reason": reason}, kind="application_refused", now=now)
     return queries.get_round(connection, round_id)
 
 
-def _tell_applicants(connection: Connection, round_id: int, *, kind: str, now: datetime, **facts: str) -> None:
-    """Tell everybody whose application stands what happens next, and when."""
-    there = queries.get_round(connection, round_id)
-    said = {"round": round_id, "next_date": there.publishes_at.isoformat(), **facts}
+def _tell_applicants(
+    connection: Connection, round_id: int, said: Mapping[str, str], *, kind: str, now: datetime
+) -> None:
+    """Tell everybody whose application stands; of a round that is called off there is no next date."""
     told = [
-        NewNotice(row.household_id, kind, {**said, "application": row.id})
+        NewNotice(row.household_id, kind, {"round": round_id, **said, "application": row.id})
         for row in queries.applicants(connection, round_id)
     ]
     tell(connection, told, now=now)
