@@ -12,6 +12,7 @@ from api.accounts.dependencies import CommitteeWorker, Resident, SignedIn, Trans
 from api.accounts.showing import address_of
 from api.households import queries, service
 from api.households.schemas import ActOut, ActPage, HouseholdIn, HouseholdOut, VisitIn, VisitOut
+from api.rounds.applications import follow_household
 from api.waitlist.moving import move_entries
 
 router = APIRouter(prefix="/v1", tags=["households"])
@@ -28,6 +29,7 @@ def put_household(transaction: Transaction, principal: SignedIn, wanted: Househo
     """Found one's household in a home, or move it: whatever it has stays with it, its rank on a waitlist too."""
     settled = service.settle(transaction, principal, home_id=wanted.home)
     if principal.household_id is not None:
+        follow_household(transaction, principal.household_id, now=datetime.now(UTC))
         move_entries(transaction, principal.household_id, now=datetime.now(UTC))
     return _shown(transaction, settled.household_id or 0)
 

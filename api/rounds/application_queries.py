@@ -64,9 +64,33 @@ _EDIT = text(
     WHERE id = :application AND version = :version AND state = 'submitted'
     """
 )
+# What was seen was seen for a claim: whoever takes an application up again with another one shows it again.
+_FORGET_OTHER_CLAIM = text(
+    """
+    DELETE FROM application_documents d USING applications a
+    WHERE a.id = d.application_id AND a.round_id = :round AND a.household_id = :household AND a.state = 'withdrawn'
+      AND a.claimed_tier <> :claimed_tier AND d.kind = ANY(:kinds)
+    """
+)
 _WITHDRAW = text(
     "UPDATE applications SET state = 'withdrawn', version = version + 1, changed_at = :now"
     " WHERE id = :application AND state = 'submitted'"
+)
+_FOLLOW = text(
+    """
+    UPDATE applications a
+    SET home_id = h.home_id, vehicle_id = COALESCE(v.id, a.vehicle_id), version = a.version + 1, changed_at = :now,
+        plate_hash = COALESCE(v.plate_hash, a.plate_hash),
+        height_m = CASE WHEN v.id IS NULL THEN a.height_m ELSE v.height_m END
+    FROM rounds r, homes o, households h
+    LEFT JOIN vehicles v ON v.household_id = h.id AND v.withdrawn_at IS NULL AND :car
+    WHERE a.household_id = :household AND h.id = a.household_id AND o.id = h.home_id AND r.id = a.round_id
+      AND a.state = 'submitted' AND r.state = 'open' AND r.closes_at > :now AND o.neighbourhood_id = r.neighbourhood_id
+      AND (
+        a.home_id <> h.home_id OR v.id <> a.vehicle_id OR v.id IS NOT NULL AND v.height_m IS DISTINCT FROM a.height_m
+      )
+    RETURNING a.id
+    """
 )
 _SEE = text(
     """
@@ -101,6 +125,7 @@ def submit(connection: Connection, values: Mapping[str, Any]) -> int:
     """
     try:
         with connection.begin_nested():
+            connection.execute(_FORGET_OTHER_CLAIM, {**values, "kinds": list(TIER_DOCUMENTS)})
             made = connection.scalar(_SUBMIT, dict(values))
     except IntegrityError as error:
         raise _known(error) from error
@@ -128,6 +153,20 @@ def _known(error: IntegrityError) -> Exception:
 def withdraw(connection: Connection, application_id: int, *, now: datetime) -> bool:
     """Withdraw an application; tell whether it stood."""
     return bool(connection.execute(_WITHDRAW, {"application": application_id, "now": now}).rowcount)
+
+
+def follow(connection: Connection, household_id: int, *, now: datetime) -> list[int]:
+    """
+    Let the household's applications be for its home and car of now, until closing; return those that changed.
+
+    They stay for the former car where another household's application is for the new one.
+    """
+    values = {"household": household_id, "now": now}
+    try:
+        with connection.begin_nested():
+            return list(connection.scalars(_FOLLOW, {**values, "car": True}))
+    except IntegrityError:
+        return list(connection.scalars(_FOLLOW, {**values, "car": False}))
 
 
 def get_application(connection: Connection, application_id: int, *, household_id: int | None = None) -> Row[Any]:
@@ -165,6 +204,15 @@ def forget_document(connection: Connection, application_id: int, *, kind: str) -
     gone = connection.execute(query, {"application": application_id, "kind": kind}).rowcount
     rate(connection, application_id)
     return bool(gone)
+
+
+def is_own(connection: Connection, application_id: int, *, account_id: int) -> bool:
+    """Tell whether an application is of the account's own household."""
+    query = text(
+        "SELECT true FROM applications a JOIN household_members m ON m.household_id = a.household_id"
+        " WHERE a.id = :application AND m.account_id = :account"
+    )
+    return connection.scalar(query, {"application": application_id, "account": account_id}) is not None
 
 
 def rate(connection: Connection, application_id: int) -> None:

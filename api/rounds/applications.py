@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from api.accounts.refusals import NotAllowed
 from api.notices.service import NewNotice, tell
 from api.rounds import application_queries as queries
 from api.rounds.errors import ApplicationsClosed, NotEligible, RoundConflict
@@ -105,6 +106,16 @@ def withdraw(connection: Connection, application_id: int, *, applicant: Applican
     return _told(connection, application_id, kind="application_withdrawn", now=now)
 
 
+def follow_household(connection: Connection, household_id: int, *, now: datetime) -> None:
+    """
+    Let applications be for another home in the neighbourhood, or another car, of their household until closing.
+
+    Nobody is given a bay near a home it has left, or one that its car is too high for, since it forgot to say it twice.
+    """
+    for application_id in queries.follow(connection, household_id, now=now):
+        _told(connection, application_id, kind="application_changed", now=now)
+
+
 def note_document(
     connection: Connection, application_id: int, *, kind: str, account_id: int, now: datetime
 ) -> Row[Any]:
@@ -115,8 +126,12 @@ def note_document(
     ------
     ApplicationNotFound, ApplicationsClosed
         There is none that whoever asks may see; the round is closed.
+    NotAllowed
+        It is of one's own household.
     """
     before = queries.get_application(connection, application_id)
+    if queries.is_own(connection, application_id, account_id=account_id):
+        raise NotAllowed("somebody else must see the documents of one's own household")
     _open_round(connection, before.round_id, now=now)
     queries.note_document(connection, application_id, kind=kind, account_id=account_id, now=now)
     return queries.get_application(connection, application_id)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.accounts.dependencies import Planner, Resident, Transaction, keys_of
 from api.permits.cars import follow_cars
+from api.rounds.applications import follow_household
 from api.vehicles import queries, service
 from api.vehicles.plates import open_plate
 from api.vehicles.schemas import Decision, DisputeOut, DisputePage, Received, VehicleIn, VehicleOut, needs_text
@@ -44,6 +45,7 @@ def put_vehicle(request: Request, transaction: Transaction, resident: Resident, 
         needs=needs_text(wanted.needs),
     )
     follow_cars(transaction, household_ids=[resident.household_id or 0], now=datetime.now(UTC))
+    follow_household(transaction, resident.household_id or 0, now=datetime.now(UTC))
     return Received()
 
 

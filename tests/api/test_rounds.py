@@ -277,6 +277,53 @@ def test_a_better_tier_holds_only_while_a_document_was_seen_for_it(lane_9: Lane)
     assert [document["kind"] for document in other["documents"]] == ["vehicle_licence"]
 
 
+def test_what_was_seen_for_one_claim_holds_for_no_other_after_applying_again(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    mine = apply(resident, made, claimed_tier=2)
+    seen = lane_9.planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "birth_certificate"})
+    assert ok(seen)["tier"] == 2
+    ok(resident.post(f"/v1/applications/{mine['id']}/withdrawal"))
+    assert apply(resident, made, claimed_tier=2)["tier"] == 2
+    ok(resident.post(f"/v1/applications/{mine['id']}/withdrawal"))
+    assert apply(resident, made, claimed_tier=1)["tier"] == 3
+
+
+def test_nobody_sees_the_documents_of_their_own_household(lane_9: Lane) -> None:
+    made, planner = opened(lane_9), lane_9.planner
+    home = lane_9.count("SELECT id FROM homes WHERE code = 'h1'")
+    ok(planner.put("/v1/household", json={"home": home}))
+    ok(planner.put("/v1/vehicle", json={"plate": "沪B12345"}), 202)
+    mine = apply(planner, made, claimed_tier=1)
+    answer = problem(planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "other"}), 403)
+    assert answer["title"] == "Not allowed"
+    assert ok(planner.get(f"/v1/applications/{mine['id']}"))["tier"] == 3
+
+
+def test_an_application_follows_its_household_to_another_home_and_car_until_closing(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    mine = apply(resident, made)
+    elsewhere = lane_9.count("SELECT id FROM homes WHERE code = 'h2'")
+    asked = "SELECT count(*) FROM applications WHERE home_id = :home AND vehicle_id = :car AND height_m = 2.3"
+
+    def follows() -> bool:
+        car = lane_9.count("SELECT id FROM vehicles WHERE withdrawn_at IS NULL")
+        return bool(lane_9.count(asked, home=elsewhere, car=car))
+
+    def buy_another_car(plate: str) -> None:
+        ok(resident.delete("/v1/vehicle"), 204)
+        ok(resident.put("/v1/vehicle", json={"plate": plate, "height_m": 2.3}), 202)
+
+    ok(resident.put("/v1/household", json={"home": elsewhere}))
+    buy_another_car("沪B54321")
+    assert follows()
+    assert ok(resident.get(f"/v1/applications/{mine['id']}"))["version"] == 3
+    kinds = [notice["kind"] for notice in ok(resident.get("/v1/notices"))["notices"]]
+    assert kinds == ["application_changed", "application_changed", "application_received"]
+    close(lane_9, made)
+    buy_another_car("沪B54322")
+    assert not follows()
+
+
 def test_the_committee_applies_on_behalf_only_with_the_consent_noted(lane_9: Lane) -> None:
     made, resident = opened(lane_9), lane_9.resident()
     name = ok(resident.get("/v1/account"))["log_in_name"]
@@ -316,6 +363,7 @@ def test_a_round_called_off_tells_its_applicants_why(lane_9: Lane) -> None:
     newest = ok(resident.get("/v1/notices"))["notices"][0]
     assert newest["kind"] == "application_refused"
     assert newest["facts"]["reason"] == "the garage is flooded"
+    assert "next_date" not in newest["facts"]
     refused = problem(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "again"}), 409)
     assert refused["detail"] == "the round is cancelled: it cannot be called off."
 
