@@ -7,6 +7,7 @@ worker died between both, under the same Message-ID.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,9 @@ from api.settings import Settings
 JOB = "deliver_notices"
 Counts = dict[str, int]
 
+UNSAYABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What saying a notice raises where its facts are such as nobody thought of."""
+_logger = logging.getLogger("baytide")
 _AT_ONCE = 5000
 _LONGEST_S = 50.0
 """Of one run: the clock asks again every minute."""
@@ -107,14 +111,25 @@ def _send_one(
     connection: Connection, row: Row[Any], server: MailServer, settings: Settings, keys: Keys, *, now: datetime
 ) -> str:
     """Send one mail and note what became of it; return the name it is counted under."""
-    unsendable = _unsendable(row, now=now)
-    text = None if unsendable else _text_of(connection, row, keys, now=now)
-    if text is None:
-        queries.end_delivery(connection, row.id, error=unsendable or "late", now=now)
+    message = _unsendable(row, now=now) or _written(connection, row, settings, keys, now=now)
+    if isinstance(message, str):
+        queries.end_delivery(connection, row.id, error=message, now=now)
         return "failed"
     to = unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode()
-    message = _message(text, row, to=to, settings=settings, now=now)
     return _note(connection, row, server.send(message, to=to), now=now)
+
+
+def _written(
+    connection: Connection, row: Row[Any], settings: Settings, keys: Keys, *, now: datetime
+) -> EmailMessage | str:
+    """Write a mail, or say in a word why there is none. One that nobody can write must not keep the others waiting."""
+    to = unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode()
+    try:
+        text = _text_of(connection, row, keys, now=now)
+        return "late" if text is None else _message(text, row, to=to, settings=settings, now=now)
+    except UNSAYABLE as error:
+        _logger.error("delivery %d cannot be written: %s", row.id, type(error).__name__)
+        return "unwritable"
 
 
 def _unsendable(row: Row[Any], *, now: datetime) -> str | None:

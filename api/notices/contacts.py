@@ -31,6 +31,8 @@ _ADDRESS = re.compile(
     r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])"
 )
 """An address as RFC 5321 has it, without the rare quoted ones."""
+_ENCODED = "=?"
+"""How an encoded word begins: written into a header, the address would be read as another one, or as none."""
 _DELIVER = "deliver_notices"
 
 
@@ -73,7 +75,7 @@ def read_email(text: str) -> str:
     """
     local, _, domain = text.strip().rpartition("@")
     address = f"{local}@{domain.lower()}"
-    if len(address) > _LONGEST or len(local) > 64 or not _ADDRESS.fullmatch(address):
+    if len(address) > _LONGEST or len(local) > 64 or _ENCODED in local or not _ADDRESS.fullmatch(address):
         raise UnusableAddress("no address of mail")
     return address
 

@@ -19,6 +19,8 @@ _LONGEST_SUBJECT = 120
 _LONGEST_TEXT = 400
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 """A word of a program that no language knows yet."""
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+"""What a reason in somebody's own words looks like a moment of is converted to no zone outside of these."""
 _NAMES = ("facility", "new_facility", "round")
 
 
@@ -146,14 +148,14 @@ def _one_line(text: str) -> str:
 
 
 def moment_of(value: object) -> datetime | None:
-    """Read a moment with its offset; None for everything else."""
+    """Read a moment with its offset; None for everything else, and for one that no clock shows."""
     if not isinstance(value, str) or len(value) <= len("2026-01-01"):
         return None
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return moment if moment.tzinfo is not None and _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
 
 
 def _date_of(value: object) -> date | None:

@@ -7,6 +7,7 @@ a while, with everything that waits for it: one that hangs costs ten seconds, no
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row
 from api.accounts.keys import Keys
 from api.accounts.sealing import unseal
 from api.jobs.queries import work
-from api.notices.carrying import route_notices, settle_notices
+from api.notices.carrying import UNSAYABLE, route_notices, settle_notices
 from api.notices.carrying_queries import end_delivery, find_notice, try_later
 from api.notices.schemas import notice_out
 from api.settings import Settings
@@ -28,6 +29,7 @@ from api.webhooks.service import SECRET, URL
 
 Counts = dict[str, int]
 
+_logger = logging.getLogger("baytide")
 _LONGEST_S = 50.0
 _GIVEN_UP_AFTER = timedelta(days=3)
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -65,10 +67,16 @@ def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *
     if row.removed_at is not None:
         end_delivery(connection, row.id, error="removed", now=now)
         return "failed"
+    try:
+        body = _body(connection, row)
+    except UNSAYABLE as error:  # it must not keep the others waiting
+        _logger.error("delivery %d cannot be written: %s", row.id, type(error).__name__)
+        end_delivery(connection, row.id, error="unwritable", now=now)
+        return "failed"
     former = row.former_sealed if row.former_until is not None and row.former_until > now else None
     answer = send_signed(
         unseal(keys.contact_seal, row.url_sealed, what=URL).decode(),
-        body=_body(connection, row),
+        body=body,
         secret=unseal(keys.contact_seal, row.secret_sealed, what=SECRET),
         former_secret=None if former is None else unseal(keys.contact_seal, former, what=SECRET),
         rules=rules,

@@ -22,7 +22,9 @@ from api.jobs.queries import work
 from api.notices import carrying, mail
 from api.notices.carrying import PAUSES, deliver_notices
 from api.notices.contacts import CODE_LASTS, MOST_TRIES, UnusableAddress, read_email
+from api.notices.rendering import Text, Told, render
 from api.notices.service import NewNotice, tell
+from api.notices.words import Language
 from api.settings import Settings
 from tests.api.accounts import SomeAccount, make_resident, settings_of_tests, signed_in
 from tests.api.booking_town import Town, make_town
@@ -400,6 +402,28 @@ def test_nobody_is_reminded_by_mail_to_leave_when_it_is_too_late(
 
 
 @pytest.mark.parametrize("security", ["starttls", "offered"])
+def test_a_mail_that_nobody_can_write_keeps_no_other_waiting(
+    engine: Engine,
+    client: TestClient,
+    box: Mailbox,
+    settings: Settings,
+    resident: SomeAccount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    confirm(engine, client, box, settings)
+    say(engine, resident.household_id, kind="permit_moved")
+    say(engine, resident.household_id)
+
+    def broken(told: Told, language: Language) -> Text:
+        if told.kind == "permit_moved":
+            raise OverflowError("date value out of range")
+        return render(told, language)
+
+    monkeypatch.setattr(carrying, "render", broken)
+    assert deliver_notices(engine, settings=settings)["mails"] == 1
+    assert sorted(states(engine)) == [("failed", 1, "unwritable"), ("sent", 1, None)]
+
+
 def test_mail_goes_over_tls_where_the_server_has_it(
     engine: Engine, resident: SomeAccount, tmp_path: Path, security: str
 ) -> None:
@@ -505,7 +529,8 @@ def test_the_log_of_deliveries_says_what_became_of_each(
     "address",
     ["a@b", "a b@example.com", "a@example", "@example.com", "a@", "a@-x.com", "a..b@example.com", "a@exam_ple.com",
      "a@example.com\r\nBcc: b@example.com", "a@example.com,b@example.com", "<a@example.com>", "王@example.com",
-     "a" * 65 + "@example.com", "a@" + "b" * 64 + ".com"],
+     "a" * 65 + "@example.com", "a@" + "b" * 64 + ".com", "=?utf-8?q??=@example.com", "=?utf-8?q?=0A?=@example.com",
+     "=?utf-8?b?YUBiLmNvbT4s?=@example.com"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(UnusableAddress):

@@ -143,6 +143,11 @@ def test_what_somebody_wrote_breaks_neither_lines_nor_templates() -> None:
     assert len(text.whole) < 700
 
 
+@pytest.mark.parametrize("reason", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:00-12:00"])
+def test_a_reason_that_looks_like_a_moment_of_no_clock_is_said_as_it_was_given(reason: str) -> None:
+    assert reason in render(told("stay_withdrawn", {"reason": reason}), ENGLISH).whole
+
+
 def test_many_dates_are_counted() -> None:
     nights = [f"2026-12-{day:02d}" for day in range(1, 21)]
     assert "and 8 more." in render(told("permit_changed", {"nights_removed": nights}), ENGLISH).whole
