@@ -20,8 +20,10 @@ from api.settings import Settings
 LONGEST_URL = 1000
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-"""RFC 6052 and RFC 8215: an IPv4 address in the last four bytes."""
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""RFC 6052: an IPv4 address in the last four bytes."""
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+"""RFC 8215: an IPv4 address wherever the network's own operator wants it."""
 
 
 class UnusableUrl(ApiError):
@@ -129,8 +131,8 @@ def may_be_called(address: str, rules: CallRules) -> bool:
     if seen.is_loopback:
         return rules.loopback
     special = seen.is_multicast or seen.is_reserved or seen.is_unspecified or seen.is_link_local or seen.is_private
-    site_local = isinstance(seen, IPv6Address) and seen.is_site_local
-    return seen.is_global and not special and not site_local
+    local = isinstance(seen, IPv6Address) and (seen.is_site_local or seen in _LOCAL_NAT64)
+    return seen.is_global and not special and not local
 
 
 def _innermost(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -138,6 +140,6 @@ def _innermost(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
         return address
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64) or (not int(address) >> 32 and int(address) > 1):
+    if address in _NAT64 or (not int(address) >> 32 and int(address) > 1):
         return IPv4Address(int(address) & 0xFFFF_FFFF)  # and the old way of writing ::1.2.3.4
     return address.ipv4_mapped or address.sixtofour or address

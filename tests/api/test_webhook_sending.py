@@ -113,7 +113,7 @@ def test_a_body_beyond_the_limit_is_not_sent(receiver: Receiver) -> None:
         "169.254.169.254", "224.0.0.1", "239.1.1.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1",
         "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1", "fec0::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "2002:7f00:1::", "2002:a00:1::",
-        "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2001:0:53aa:64c:0:0:f5ff:fffe",
+        "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "64:ff9b:1:a00:1::808:808", "2001:0:53aa:64c:0:0:f5ff:fffe",
     ],
 )  # fmt: skip
 def test_no_address_of_a_private_network_is_called(address: str) -> None:
