@@ -48,9 +48,11 @@ def read_records(content: bytes, *, timezone: str | None = None) -> Visits:
     if b"\0" in content:
         raise UnusableRecords("the file is neither UTF-8 nor GBK text")
     lines = csv.reader(io.StringIO(_decoded(content), newline=""), delimiter=_delimiter(content))
-    head = next(lines, [])
-    columns = _columns(head)
-    return visits_of(_rows(lines, columns, _zone(timezone)))
+    try:
+        columns = _columns(next(lines, []))
+        return visits_of(_rows(lines, columns, _zone(timezone)))
+    except csv.Error as error:
+        raise UnusableRecords(f"line {lines.line_num}: is not CSV: {error}") from None
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -43,11 +43,11 @@ def read_events(content: bytes, zone: ZoneInfo, *, file: str) -> list[FileEvent]
         Every line that cannot be understood.
     """
     rows = csv.DictReader(io.StringIO(_decoded(content), newline=""), restkey=_MORE)
-    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-    if missing:
-        raise FolderFaults([Fault(file, 1, column, "the column is missing") for column in missing])
     events, faults = [], []
     try:
+        missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise FolderFaults([Fault(file, 1, column, "the column is missing") for column in missing])
         for row in rows:
             found = list(_faults_in(row, file=file, line=rows.line_num))
             faults += found

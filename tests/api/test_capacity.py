@@ -64,6 +64,8 @@ def test_a_moment_with_an_offset_is_read_in_the_zone_of_the_place() -> None:
         (b"entry,exit\nyesterday,today\n", "no row"),
         (b"entry,exit\n2019-01-01 10:00,\n", "both"),
         (b"\xff\xfe\x00a", "neither UTF-8 nor GBK"),
+        (b"a" * 140_000, "line 1: is not CSV"),
+        (b"entry,exit\n2019-01-01 10:00," + b"a" * 140_000, "line 2: is not CSV"),
     ],
 )
 def test_a_file_without_entries_and_exits_is_refused_with_the_reason(content: bytes, words: str) -> None:
