@@ -401,7 +401,6 @@ def test_nobody_is_reminded_by_mail_to_leave_when_it_is_too_late(
     assert box.got == []
 
 
-@pytest.mark.parametrize("security", ["starttls", "offered"])
 def test_a_mail_that_nobody_can_write_keeps_no_other_waiting(
     engine: Engine,
     client: TestClient,
@@ -424,6 +423,7 @@ def test_a_mail_that_nobody_can_write_keeps_no_other_waiting(
     assert sorted(states(engine)) == [("failed", 1, "unwritable"), ("sent", 1, None)]
 
 
+@pytest.mark.parametrize("security", ["starttls", "offered"])
 def test_mail_goes_over_tls_where_the_server_has_it(
     engine: Engine, resident: SomeAccount, tmp_path: Path, security: str
 ) -> None:
