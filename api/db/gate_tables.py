@@ -46,8 +46,7 @@ allow_lists = Table(
     metadata,
     reference("facility_id", "facilities", cascade=True, primary_key=True),
     Column("version", BigInteger, nullable=False, server_default=text("0")),
-    Column("pushed_version", BigInteger, nullable=False, server_default=text("0")),
-    CheckConstraint("0 <= pushed_version AND pushed_version <= version", name="version"),
+    CheckConstraint("0 <= version", name="version"),
 )
 
 allow_list_rows = Table(
@@ -72,6 +71,17 @@ allow_list_rows = Table(
     ),
     Index("allow_list_rows_stay_id_live_key", "stay_id", unique=True, postgresql_where=text("removed_version IS NULL")),
     Index(None, "facility_id", "ends_at"),
+    Index(None, "facility_id", "plate_hash"),
+)
+
+allow_list_pushes = Table(
+    "allow_list_pushes",
+    metadata,
+    reference("endpoint_id", "webhook_endpoints", cascade=True, primary_key=True),
+    reference("facility_id", "facilities", cascade=True, primary_key=True, index=True),
+    _version("version", nullable=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    _moment("next_at"),
 )
 
 plates_off_list = Table(

@@ -16,7 +16,7 @@ from api.gates import event_queries as queries
 from api.gates.allow_list import refresh_allow_list
 from api.gates.event_queries import NewEvent
 from api.gates.gate_sessions import EARLY, FORGOTTEN_AFTER, UNSEEN_ENTRY, gate_sessions_of, stay_of
-from api.gates.matching import clean_reading, match_plate
+from api.gates.matching import PlateIndex, clean_reading, match_plate
 from api.openings.permit_queries import rights_of_worker
 from api.vehicles.plates import hash_plate, normalise_plate, open_plate, seal_plate
 
@@ -180,16 +180,20 @@ def _matched(
     readings = {event.plate: clean_reading(event.plate) for event, _ in fresh}
     hashes = {reading: hash_plate(keys, reading) for reading in readings.values() if reading}
     registered = queries.registered_among(connection, hashes.values())
-    opened: dict[bytes, str] = {}
+    # Plates are opened only where a reading is in doubt.
+    rows: dict[str, list[Row[Any]]] = {}
+    if not hashes.keys() <= {reading for reading, hashed in hashes.items() if hashed in registered}:
+        rows = _rows_by_plate(keys, listed)
+    index = PlateIndex(rows)
     made = []
     for event, content in fresh:
         reading = readings[event.plate]
-        around = {bytes(row.plate_hash): row for row in listed if _is_around(row, event.at)}
         match = match_plate(
             reading,
-            [_opened(keys, plate, row, opened) for plate, row in around.items()],
+            index,
             confidence=event.confidence,
             is_registered=hashes.get(reading) in registered,
+            is_expected=lambda plate, at=event.at: any(_is_around(row, at) for row in rows[plate]),  # type: ignore[misc]
         )
         plate = match.plate or reading
         made.append(
@@ -216,10 +220,12 @@ def _is_around(row: Row[Any], at: datetime) -> bool:
     )
 
 
-def _opened(keys: Keys, plate: bytes, row: Row[Any], opened: dict[bytes, str]) -> str:
-    if plate not in opened:
-        opened[plate] = open_plate(keys, bytes(row.plate_sealed))
-    return opened[plate]
+def _rows_by_plate(keys: Keys, listed: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+    """Open the plates of a list, each once."""
+    by_hash: dict[bytes, list[Row[Any]]] = {}
+    for row in listed:
+        by_hash.setdefault(bytes(row.plate_hash), []).append(row)
+    return {open_plate(keys, bytes(rows[0].plate_sealed)): rows for rows in by_hash.values()}
 
 
 def _rebuild(connection: Connection, facility_id: int, hashes: Collection[bytes], *, now: datetime) -> None:

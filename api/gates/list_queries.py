@@ -10,6 +10,18 @@ from sqlalchemy import Connection, Row, text
 
 _MAKE = text("INSERT INTO allow_lists (facility_id) VALUES (:facility) ON CONFLICT DO NOTHING")
 _LOCK = text("SELECT version FROM allow_lists WHERE facility_id = :facility FOR UPDATE")
+_DIFFERS = text("""
+    SELECT EXISTS (
+        SELECT FROM allowed_stays(:facility, :now) w
+        FULL JOIN (
+            SELECT * FROM allow_list_rows
+            WHERE facility_id = :facility AND removed_version IS NULL
+              AND ends_at > CAST(:now AS timestamptz) - interval '2 days'
+        ) r ON r.stay_id = w.stay_id AND r.bay_id = w.bay_id AND r.plate_hash = w.plate_hash
+            AND r.starts_at = w.starts_at AND r.ends_at = w.ends_at
+        WHERE w.stay_id IS NULL OR r.stay_id IS NULL
+    )
+""")
 _REMOVE = text("""
     UPDATE allow_list_rows r SET removed_version = :version, removed_at = :now
     WHERE r.facility_id = :facility AND r.removed_version IS NULL
@@ -64,6 +76,19 @@ _BACK_ON_LIST = text("""
     UPDATE plates_off_list SET ends_at = greatest(starts_at, CAST(:now AS timestamptz))
     WHERE household_id = :household AND ends_at > :now
 """)
+_TO_PUSH = text("""
+    SELECT DISTINCT f.id, f.owner_id FROM facilities f JOIN webhook_endpoints e ON e.owner_id = f.owner_id
+    WHERE e.removed_at IS NULL ORDER BY f.id
+""")
+_PUSHED = text("""
+    SELECT endpoint_id, version, failures, next_at FROM allow_list_pushes WHERE facility_id = :facility
+""")
+_NOTE_PUSH = text("""
+    INSERT INTO allow_list_pushes (endpoint_id, facility_id, version, failures, next_at)
+    VALUES (:endpoint, :facility, :version, :failures, :next_at)
+    ON CONFLICT (endpoint_id, facility_id) DO UPDATE
+    SET version = excluded.version, failures = excluded.failures, next_at = excluded.next_at
+""")
 _PLACE = text("""
     SELECT f.id, f.code, f.name, n.timezone FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id
     WHERE f.id = :facility
@@ -88,6 +113,8 @@ def lock_list(connection: Connection, facility_id: int) -> int:
 def bring_up_to_date(connection: Connection, facility_id: int, *, version: int, now: datetime) -> int:
     """Write what has changed since the list's version as the next one; return the version it has then."""
     values = {"facility": facility_id, "version": version + 1, "now": now}
+    if not connection.scalar(_DIFFERS, values):
+        return version
     changed = connection.execute(_REMOVE, values).rowcount + connection.execute(_ADD, values).rowcount
     if not changed:
         return version
@@ -129,6 +156,30 @@ def list_exports(connection: Connection, facility_id: int, *, limit: int) -> Seq
 def list_facilities_with_gates(connection: Connection) -> list[int]:
     """List the facilities whose list somebody reads."""
     return list(connection.scalars(_WITH_GATES))
+
+
+def list_facilities_to_push(connection: Connection) -> Sequence[Row[Any]]:
+    """List facilities whose owner has registered a webhook, with the owner."""
+    return connection.execute(_TO_PUSH).all()
+
+
+def pushed(connection: Connection, facility_id: int) -> dict[int, Row[Any]]:
+    """Return what webhooks have been told of a facility's list, by webhook."""
+    return {row.endpoint_id: row for row in connection.execute(_PUSHED, {"facility": facility_id})}
+
+
+def note_push(
+    connection: Connection,
+    endpoint_id: int,
+    facility_id: int,
+    *,
+    version: int | None,
+    failures: int,
+    next_at: datetime,
+) -> None:
+    """Write down what a webhook knows of a list, and when to call it again."""
+    values = {"endpoint": endpoint_id, "facility": facility_id, "version": version}
+    connection.execute(_NOTE_PUSH, {**values, "failures": failures, "next_at": next_at})
 
 
 def add_off_list(

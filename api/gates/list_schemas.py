@@ -31,6 +31,14 @@ class AllowListOut(BaseModel):
     removed: list[int] = Field(description="Ids of rows that hold no more")
 
 
+class AllowListPush(AllowListOut):
+    """What an owner's webhook is told: what changed since the version it took last."""
+
+    kind: Literal["allow_list"]
+    since: int | None = Field(description="The version it took last; null where `added` is the whole list")
+    at: datetime
+
+
 class ExportOut(BaseModel):
     """That somebody took a list away: a gate, an account, or the webhook."""
 

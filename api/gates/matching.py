@@ -13,7 +13,8 @@ The rule, in this order; a step decides only where exactly one candidate is left
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from api.vehicles.plates import PlateUnknown, normalise_plate
@@ -24,7 +25,8 @@ _ALIKE = str.maketrans(
     {"O": "0", "D": "0", "Q": "0", "I": "1", "L": "1", "B": "8", "Z": "2", "S": "5", "*": "?", "_": "?"}
 )
 _UNREAD = "?"
-_LONGEST_PROVINCE = 1
+_WHOLE, _SHORTER = -1, -2
+"""Keys of a plate as it is, and of what is left of it without some character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,49 @@ class Match:
     how: str
 
 
-def match_plate(reading: str, listed: Sequence[str], *, confidence: float | None, is_registered: bool) -> Match:
+class PlateIndex:
+    """Plates that may be meant, found by a reading of them without looking at each."""
+
+    def __init__(self, plates: Iterable[str]) -> None:
+        self._plates = frozenset(plates)
+        self._alike: dict[str, set[str]] = defaultdict(set)
+        self._near: dict[tuple[int, str], set[str]] = defaultdict(set)
+        for plate in self._plates:
+            seen = _folded(plate)
+            for known in (seen, seen[1:]):  # the province is one character
+                self._alike[known].add(plate)
+            self._near[_WHOLE, seen].add(plate)
+            for place, rest in _with_one_left_out(seen):
+                self._near[place, rest].add(plate)
+                self._near[_SHORTER, rest].add(plate)
+
+    def __contains__(self, reading: str) -> bool:
+        return reading in self._plates
+
+    def alike(self, reading: str) -> set[str]:
+        """Find the plates that a reading equals but for what cameras mix up or could not read."""
+        seen = _folded(reading)
+        if _UNREAD not in seen:
+            return self._alike.get(seen, set())
+        return {plate for known, plates in self._alike.items() if _fits(seen, known) for plate in plates}
+
+    def near(self, reading: str) -> set[str]:
+        """Find the plates that one character wrong, missing or too many makes of a reading."""
+        seen = _folded(reading)
+        found = self._near.get((_WHOLE, seen), set()) | self._near.get((_SHORTER, seen), set())
+        for place, rest in _with_one_left_out(seen):
+            found |= self._near.get((place, rest), set()) | self._near.get((_WHOLE, rest), set())
+        return found
+
+
+def match_plate(
+    reading: str,
+    listed: PlateIndex,
+    *,
+    confidence: float | None,
+    is_registered: bool,
+    is_expected: Callable[[str], bool] = lambda _plate: True,
+) -> Match:
     """
     Take a reading for a plate by the rule above.
 
@@ -44,7 +88,7 @@ def match_plate(reading: str, listed: Sequence[str], *, confidence: float | None
     reading
         As `clean_reading` returns it.
     listed
-        Plates on the list around that time.
+        Plates on the list; `is_expected` tells which of them around that time.
     confidence
         From 0 to 1; unknown without.
     is_registered
@@ -52,12 +96,14 @@ def match_plate(reading: str, listed: Sequence[str], *, confidence: float | None
     """
     if not reading:
         return Match(None, "unknown")
-    if reading in listed or is_registered:
+    if is_registered or (reading in listed and is_expected(reading)):
         return Match(reading, "exact")
-    for candidates in (_alike(reading, listed), _near(reading, listed, confidence=confidence)):
-        if len(candidates) == 1:
-            return Match(candidates[0], "corrected")
-        if candidates:
+    is_sure = confidence is not None and confidence >= SURE and _is_well_formed(reading)
+    for candidates in (listed.alike(reading), set() if is_sure else listed.near(reading)):
+        expected = [plate for plate in candidates if is_expected(plate)]
+        if len(expected) == 1:
+            return Match(expected[0], "corrected")
+        if expected:
             break
     return Match(None, "unknown")
 
@@ -72,33 +118,13 @@ def _folded(plate: str) -> str:
     return plate.translate(_ALIKE)
 
 
-def _alike(reading: str, listed: Iterable[str]) -> list[str]:
-    """List the plates that a reading equals but for what cameras mix up or could not read."""
-    seen = _folded(reading)
-    return [plate for plate in listed if _fits(seen, _folded(plate)) or _fits(seen, _folded(plate[_LONGEST_PROVINCE:]))]
-
-
 def _fits(seen: str, plate: str) -> bool:
     return len(seen) == len(plate) and all(a in (b, _UNREAD) for a, b in zip(seen, plate, strict=True))
 
 
-def _near(reading: str, listed: Iterable[str], *, confidence: float | None) -> list[str]:
-    """List the plates one edit away from a reading that may be wrong."""
-    if confidence is not None and confidence >= SURE and _is_well_formed(reading):
-        return []
-    seen = _folded(reading)
-    return [plate for plate in listed if _is_one_edit(seen, _folded(plate))]
-
-
-def _is_one_edit(a: str, b: str) -> bool:
-    """Tell whether one character put in, taken out or changed makes two texts equal."""
-    if abs(len(a) - len(b)) > 1:
-        return False
-    same = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    if len(a) == len(b):
-        return a[same + 1 :] == b[same + 1 :]
-    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
-    return longer[same + 1 :] == shorter[same:]
+def _with_one_left_out(text: str) -> Iterable[tuple[int, str]]:
+    """List what is left of a text without its k-th character, for every k: two that share one differ by it alone."""
+    return ((k, text[:k] + text[k + 1 :]) for k in range(len(text)))
 
 
 def _is_well_formed(reading: str) -> bool:

@@ -16,6 +16,7 @@ from api.facilities.import_jobs import JOB as IMPORT
 from api.facilities.import_jobs import store_import
 from api.failures import kinds_of, places_of
 from api.gates.jobs import end_forgotten, forget_movements, refresh_allow_lists
+from api.gates.pushing import push_allow_lists
 from api.jobs.service import (
     Counts,
     expire_due_holds,
@@ -67,6 +68,7 @@ _WORK: dict[str, Callable[[Engine], Counts]] = {
 _WORK_OUTSIDE: dict[str, Callable[..., Counts]] = {
     "deliver_notices": deliver_notices,
     "deliver_webhooks": deliver_webhooks,
+    "push_allow_lists": push_allow_lists,
 }
 """Jobs that speak to other machines or open what is sealed: they take `settings` too."""
 _UPKEEP = {"retry_stalled_jobs": retry_stalled_jobs, "forget_finished_jobs": forget_finished_jobs}
@@ -87,6 +89,7 @@ CLOCK = {
     "refresh_dates": "7 20 * * *",  # before people in China get up
     "finish_withdrawals": "22 * * * *",
     "refresh_allow_lists": "* * * * *",
+    "push_allow_lists": "* * * * *",
     "end_forgotten_gate_sessions": "12 * * * *",
     "forget_movements": "37 * * * *",
     "remind_permit_holders": "* * * * *",

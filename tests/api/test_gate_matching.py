@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.gates.matching import SURE, Match, clean_reading, match_plate
+from api.gates.matching import SURE, Match, PlateIndex, clean_reading, match_plate
 
 LISTED = ["沪A12345", "沪B8Z205", "苏E5S1D0", "沪AD12345"]
 
 
 def match(reading: str, *, listed: list[str] = LISTED, confidence: float | None = None) -> Match:
-    return match_plate(clean_reading(reading), listed, confidence=confidence, is_registered=False)
+    return match_plate(clean_reading(reading), PlateIndex(listed), confidence=confidence, is_registered=False)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,9 @@ def test_a_reading_that_is_alike_one_car_is_not_taken_for_another_that_is_only_n
 
 
 def test_a_registered_car_is_itself_however_near_another_is() -> None:
-    assert match_plate("沪A12346", LISTED, confidence=0.5, is_registered=True) == Match("沪A12346", "exact")
-    assert match_plate("沪A12346", LISTED, confidence=0.5, is_registered=False) == Match("沪A12345", "corrected")
+    listed = PlateIndex(LISTED)
+    assert match_plate("沪A12346", listed, confidence=0.5, is_registered=True) == Match("沪A12346", "exact")
+    assert match_plate("沪A12346", listed, confidence=0.5, is_registered=False) == Match("沪A12345", "corrected")
 
 
 def test_a_sure_reading_of_a_whole_plate_is_another_car() -> None:
@@ -67,10 +68,23 @@ def test_a_sure_reading_of_a_whole_plate_is_another_car() -> None:
 ALPHABET = "沪苏A1I0ODQ8B2Z5SX?"
 
 
+def is_one_edit(a: str, b: str) -> bool:
+    """Tell by trying every edit."""
+    changed = {b[:k] + c + b[k + 1 :] for k in range(len(b)) for c in ALPHABET}
+    longer = {b[:k] + c + b[k:] for k in range(len(b) + 1) for c in ALPHABET}
+    shorter = {b[:k] + b[k + 1 :] for k in range(len(b))}
+    return a in {b} | changed | longer | shorter
+
+
+@given(st.lists(st.text("AX1?", min_size=1, max_size=5), unique=True, max_size=8), st.text("AX1", max_size=6))
+def test_what_is_near_is_one_edit_away_and_all_of_it_is_found(listed: list[str], reading: str) -> None:
+    assert PlateIndex(listed).near(reading) == {plate for plate in listed if is_one_edit(reading, plate)}
+
+
 @given(st.lists(st.text(ALPHABET, min_size=6, max_size=8), unique=True, max_size=6), st.text(ALPHABET, max_size=9))
 def test_what_is_corrected_is_always_listed_and_does_not_depend_on_the_order(listed: list[str], reading: str) -> None:
-    found = match_plate(reading, listed, confidence=None, is_registered=False)
+    found = match(reading, listed=listed)
     assert found.plate is None or found.plate in listed
-    assert found == match_plate(reading, listed[::-1], confidence=None, is_registered=False)
-    if reading and reading in listed:
+    assert found == match(reading, listed=listed[::-1])
+    if clean_reading(reading) in listed:
         assert found == Match(reading, "exact")

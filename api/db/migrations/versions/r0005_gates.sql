@@ -27,9 +27,8 @@ $$;
 CREATE TABLE allow_lists (
     facility_id BIGINT NOT NULL,
     version BIGINT NOT NULL DEFAULT 0,
-    pushed_version BIGINT NOT NULL DEFAULT 0,
     CONSTRAINT allow_lists_pkey PRIMARY KEY (facility_id),
-    CONSTRAINT allow_lists_version_check CHECK (0 <= pushed_version AND pushed_version <= version),
+    CONSTRAINT allow_lists_version_check CHECK (0 <= version),
     CONSTRAINT allow_lists_facility_id_fkey FOREIGN KEY(facility_id) REFERENCES facilities (id) ON DELETE CASCADE
 );
 
@@ -62,6 +61,7 @@ CREATE UNIQUE INDEX allow_list_rows_stay_id_live_key ON allow_list_rows (stay_id
 CREATE INDEX allow_list_rows_stay_id_idx ON allow_list_rows (stay_id);
 CREATE INDEX allow_list_rows_bay_id_idx ON allow_list_rows (bay_id);
 CREATE INDEX allow_list_rows_facility_id_ends_at_idx ON allow_list_rows (facility_id, ends_at);
+CREATE INDEX allow_list_rows_facility_id_plate_hash_idx ON allow_list_rows (facility_id, plate_hash);
 CREATE INDEX allow_list_rows_ends_at_idx ON allow_list_rows (ends_at);
 
 -- Households whose plate is on no list for a while, whatever they hold.
@@ -87,18 +87,34 @@ RETURNS TABLE (
     SELECT s.id, s.bay_id, s.kind, v.plate_hash, v.plate_sealed, lower(s.during), upper(s.during)
     FROM bay_groups g
     JOIN bays b ON b.bay_group_id = g.id
-    JOIN stays s ON s.bay_id = b.id AND s.bay_id IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT s.id, s.bay_id, s.household_id, s.permit_id, s.kind, s.during FROM stays s
+        WHERE s.bay_id = b.id AND s.bay_id IS NOT NULL AND s.state IN ('held', 'confirmed') AND s.state = 'confirmed'
+          AND s.during && tstzrange(at - interval '2 days', NULL)
+        OFFSET 0  -- bay by bay: the planner takes a facility for half a small city, and would read every stay there is
+    ) s
     JOIN vehicles v ON v.household_id = s.household_id AND v.withdrawn_at IS NULL
     LEFT JOIN permits p ON p.id = s.permit_id
-    WHERE g.facility_id = place
-      AND s.state IN ('held', 'confirmed') AND s.state = 'confirmed'
-      AND s.during && tstzrange(at - interval '2 days', NULL) AND p.state IS DISTINCT FROM 'offered'
+    WHERE g.facility_id = place AND p.state IS DISTINCT FROM 'offered'
       AND NOT EXISTS (
           SELECT FROM plates_off_list o
           WHERE o.household_id = s.household_id AND o.starts_at <= greatest(at, lower(s.during))
             AND o.ends_at > greatest(at, lower(s.during)) AND upper(s.during) > at
       )
 $$;
+
+-- How much of a list an owner's webhook has been told, and when it is called again after it has failed.
+CREATE TABLE allow_list_pushes (
+    endpoint_id BIGINT NOT NULL,
+    facility_id BIGINT NOT NULL,
+    version BIGINT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    next_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT allow_list_pushes_pkey PRIMARY KEY (endpoint_id, facility_id),
+    CONSTRAINT allow_list_pushes_endpoint_id_fkey FOREIGN KEY(endpoint_id) REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
+    CONSTRAINT allow_list_pushes_facility_id_fkey FOREIGN KEY(facility_id) REFERENCES facilities (id) ON DELETE CASCADE
+);
+CREATE INDEX allow_list_pushes_facility_id_idx ON allow_list_pushes (facility_id);
 
 -- Who took a list away, and how much of it; never what stood in it.
 CREATE TABLE allow_list_exports (
@@ -262,7 +278,7 @@ CREATE INDEX bay_claims_facility_id_idx ON bay_claims (facility_id, id);
 CREATE INDEX bay_claims_household_id_idx ON bay_claims (household_id);
 CREATE INDEX bay_claims_new_stay_id_idx ON bay_claims (new_stay_id);
 
-GRANT SELECT, INSERT, UPDATE (version, pushed_version) ON allow_lists TO baytide_service;
+GRANT SELECT, INSERT, UPDATE (version) ON allow_lists TO baytide_service;
 GRANT SELECT, INSERT, DELETE, UPDATE (removed_version, removed_at) ON allow_list_rows TO baytide_service;
 GRANT SELECT, INSERT, DELETE, UPDATE (ends_at) ON plates_off_list TO baytide_service;
 GRANT SELECT, INSERT, DELETE ON allow_list_exports TO baytide_service;
@@ -277,6 +293,8 @@ ALTER TABLE gate_codes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE gate_checks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE facility_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bay_claims ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE (version, failures, next_at) ON allow_list_pushes TO baytide_service;
+ALTER TABLE allow_list_pushes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE allow_lists ENABLE ROW LEVEL SECURITY;
 ALTER TABLE allow_list_rows ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE plates_off_list ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -287,6 +305,7 @@ ALTER TABLE gate_sessions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY allow_lists_read ON allow_lists FOR SELECT TO baytide_service
     USING (facility_id = (SELECT gate_facility()) OR may_change_facility(facility_id));
 CREATE POLICY allow_lists_worked ON allow_lists TO baytide_service USING (acts_as('worker'));
+CREATE POLICY allow_list_pushes_worked ON allow_list_pushes TO baytide_service USING (acts_as('worker'));
 CREATE POLICY allow_list_rows_read ON allow_list_rows FOR SELECT TO baytide_service
     USING (facility_id = (SELECT gate_facility()) OR may_change_facility(facility_id));
 CREATE POLICY allow_list_rows_worked ON allow_list_rows TO baytide_service USING (acts_as('worker'));

@@ -1,0 +1,111 @@
+"""
+Allow-lists sent to the webhooks of owners when they change, signed.
+
+A webhook is told what came and what went since the version it took last; what failed is sent again with all that came
+meanwhile, so that versions are never missed and never come in another order. Nothing is locked while it is called.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from api.accounts.keys import Keys
+from api.gates import list_queries
+from api.gates.allow_list import read_allow_list, refresh_allow_list
+from api.gates.list_schemas import AllowListPush, allow_list_out
+from api.jobs.queries import work
+from api.settings import Settings
+from api.webhooks.addresses import rules_of
+from api.webhooks.sending import send_signed
+from api.webhooks.service import Endpoint, webhooks_for
+
+KIND = "allow_list"
+_LONGEST_S = 50.0
+"""For all calls of one minute; whoever is left is called in the next."""
+_LONGEST_PAUSE = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What a webhook is to be told of a facility's list."""
+
+    endpoint: Endpoint
+    facility_id: int
+    known: int | None
+    failures: int
+    version: int
+    num_rows: int
+    body: bytes
+
+
+def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None = None) -> dict[str, int]:
+    """
+    Tell the webhooks of owners what has changed in the lists of their facilities.
+
+    Parameters
+    ----------
+    now
+        Aware; this moment without.
+    """
+    moment, keys = now or datetime.now(UTC), Keys(settings)
+    rules, end = rules_of(settings), time.monotonic() + _LONGEST_S
+    done = {"pushed": 0, "failed": 0}
+    with work(engine) as connection:
+        places = list_queries.list_facilities_to_push(connection)
+    for place in places:
+        for due in _due(engine, keys, place.id, owner_id=place.owner_id, now=moment):
+            if time.monotonic() > end:
+                return done
+            sent = send_signed(
+                due.endpoint.url,
+                body=due.body,
+                secret=due.endpoint.secret,
+                former_secret=due.endpoint.former_secret,
+                rules=rules,
+                now=moment,
+            )
+            _note(engine, due, arrived=sent.arrived, now=moment)
+            done["pushed" if sent.arrived else "failed"] += 1
+    return done
+
+
+def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: datetime) -> list[_Due]:
+    """Write what each webhook of a facility's owner has not been told yet."""
+    due = []
+    with work(engine) as connection:
+        version = refresh_allow_list(connection, facility_id, now=now)
+        told = list_queries.pushed(connection, facility_id)
+        for endpoint in webhooks_for(connection, keys, owner_id=owner_id, kind=KIND, now=now):
+            before = told.get(endpoint.id)
+            known = None if before is None else before.version
+            if known == version or (before is not None and before.next_at > now):
+                continue
+            found = read_allow_list(connection, keys, facility_id, version=version, since=known, now=now)
+            shown = allow_list_out(facility_id, found).model_dump(by_alias=True)
+            push = AllowListPush.model_validate({**shown, "kind": KIND, "since": known, "at": now})
+            body = push.model_dump_json(by_alias=True).encode()
+            failures = 0 if before is None else before.failures
+            due.append(_Due(endpoint, facility_id, known, failures, version, len(found.added), body))
+    return due
+
+
+def _note(engine: Engine, due: _Due, *, arrived: bool, now: datetime) -> None:
+    failures = 0 if arrived else due.failures + 1
+    pause = min(timedelta(minutes=2 ** min(failures, 12)), _LONGEST_PAUSE) if failures else timedelta(0)
+    with work(engine) as connection:
+        list_queries.note_push(
+            connection,
+            due.endpoint.id,
+            due.facility_id,
+            version=due.version if arrived else due.known,
+            failures=failures,
+            next_at=now + pause,
+        )
+        if arrived:
+            list_queries.note_export(
+                connection, due.facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
+            )

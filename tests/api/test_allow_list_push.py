@@ -1,0 +1,130 @@
+"""Owners' webhooks are told what changed in their facilities' lists, in order, signed, until they take it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from api.accounts.opening import open_as
+from api.gates.pushing import push_allow_lists
+from api.settings import Settings
+from api.webhooks.addresses import rules_of
+from api.webhooks.sending import SIGNATURE, is_signed
+from api.webhooks.service import add_webhook
+from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner
+from tests.api.estates import give_facility
+from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
+from tests.api.receivers import Receiver, receiving
+
+SETTINGS = Settings(secret=SECRET, webhook_http=True, webhook_loopback=True)  # type: ignore[arg-type]  # as in accounts
+
+
+@pytest.fixture
+def gates(engine: Engine) -> GateTown:
+    return make_gate_town(engine)
+
+
+@pytest.fixture
+def owner(gates: GateTown, engine: Engine) -> SomeAccount:
+    found = make_owner(engine)
+    give_facility(engine, gates.town.near, *found.principal.owner_ids)
+    return found
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+def register(gates: GateTown, owner: SomeAccount, url: str, *kinds: str) -> bytes:
+    """Register a webhook of the owner; return its secret."""
+    [owner_id] = owner.principal.owner_ids
+    with gates.engine.begin() as connection:
+        open_as(connection, owner.principal)
+        _, secret = add_webhook(
+            connection,
+            KEYS,
+            owner.principal,
+            url=url,
+            kinds=kinds,
+            owner_id=owner_id,
+            rules=rules_of(SETTINGS),
+            now=gates.night,
+        )
+    return secret.encode()
+
+
+def told(receiver: Receiver) -> list[dict[str, Any]]:
+    return [json.loads(body) for _, _, body in receiver.got]
+
+
+def test_a_webhook_is_told_the_list_and_then_what_changes(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    secret = register(gates, owner, receiver.url, "allow_list")
+    wang, li = gates.resident("沪A12345"), gates.resident("沪A54321")
+    stay = gates.add_stay(wang, gates.night, gates.night + 14 * HOUR)
+    now = gates.night - HOUR
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 1, "failed": 0}
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 0, "failed": 0}
+    gates.end_stay(stay, state="given_back", at=now)
+    gates.add_stay(li, gates.night, gates.night + 14 * HOUR)
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE) == {"pushed": 1, "failed": 0}
+    first, second = told(receiver)
+    assert (first["kind"], first["facility"], first["version"], first["since"], first["whole"]) == (
+        "allow_list",
+        gates.town.near,
+        1,
+        None,
+        True,
+    )
+    assert [row["plate"] for row in first["added"]] == ["沪A12345"]
+    assert (second["version"], second["since"], second["whole"]) == (2, 1, False)
+    assert [row["plate"] for row in second["added"]] == ["沪A54321"]
+    assert second["removed"] == [first["added"][0]["id"]]
+    _, headers, body = receiver.got[1]
+    assert is_signed(body, headers[SIGNATURE], secret=secret, now=now + MINUTE)
+    assert not is_signed(body, headers[SIGNATURE], secret=b"another", now=now + MINUTE)
+    assert gates.rows("SELECT way, num_rows FROM allow_list_exports") == [("webhook", 1), ("webhook", 1)]
+
+
+def test_what_a_webhook_did_not_take_is_told_again_with_all_that_came_meanwhile(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url)
+    now = gates.night - 3 * HOUR
+    receiver.status = 500
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 0, "failed": 1}
+    assert gates.rows("SELECT count(*) FROM allow_list_exports") == [(0,)]
+    gates.add_stay(gates.resident("沪A54321"), gates.night, gates.night + 14 * HOUR, bay=2)
+    receiver.status = 204
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE) == {"pushed": 0, "failed": 0}, "it waits"
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 2 * MINUTE) == {"pushed": 1, "failed": 0}
+    last = told(receiver)[-1]
+    assert (last["whole"], last["version"], len(last["added"])) == (True, 2, 2)
+
+
+def test_nobody_is_told_of_anothers_list_or_of_what_it_did_not_ask_for(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver, engine: Engine
+) -> None:
+    register(gates, make_owner(engine), receiver.url, "allow_list")
+    register(gates, owner, receiver.url, "bay_taken")
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=gates.night - HOUR) == {"pushed": 0, "failed": 0}
+    assert receiver.got == []
+
+
+def test_a_webhook_in_a_private_network_is_not_called(gates: GateTown, owner: SomeAccount, receiver: Receiver) -> None:
+    register(gates, owner, receiver.url, "allow_list")
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    strict = Settings(secret=SECRET)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+    now = gates.night - timedelta(hours=1)
+    assert push_allow_lists(gates.engine, settings=strict, now=now) == {"pushed": 0, "failed": 1}
+    assert receiver.got == []
