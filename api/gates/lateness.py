@@ -19,12 +19,23 @@ _LATE = text("""
         WHERE r.ends_at >= :since AND r.starts_at < :until
           AND (r.removed_at IS NULL OR r.removed_at >= r.ends_at
                OR s.state = 'given_back' AND s.ended_at > r.starts_at AND r.removed_at >= s.ended_at)
+          AND NOT EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = r.stay_id)
         ORDER BY r.stay_id, r.id DESC
     )
     SELECT o.stay_id, o.household_id, o.facility_id, o.leave_by, g.id AS gate_session_id, g.entered_at, g.left_at,
+           NOT EXISTS (
+               SELECT FROM (VALUES ('entry', g.entered_at), ('exit', g.left_at)) AS seen (direction, at)
+               WHERE seen.at IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM gate_events e
+                   WHERE e.facility_id = g.facility_id AND e.plate_hash = g.plate_hash
+                     AND e.happened_at BETWEEN seen.at AND seen.at + interval '2 minutes'
+                     AND e.direction = seen.direction AND e.match IN ('exact', 'assigned') AND e.source <> 'self'
+               )
+           ) AS is_sure,
            (SELECT min(n.starts_at) FROM allow_list_rows n
             WHERE n.facility_id = o.facility_id AND n.plate_hash = o.plate_hash AND n.stay_id <> o.stay_id
-              AND n.ends_at > o.leave_by AND (n.removed_at IS NULL OR n.removed_at > n.starts_at)) AS next_at
+              AND n.starts_at <= :until AND n.ends_at > o.leave_by
+              AND (n.removed_at IS NULL OR n.removed_at > n.starts_at)) AS next_at
     FROM over o
     JOIN gate_sessions g ON g.facility_id = o.facility_id AND g.plate_hash = o.plate_hash
     WHERE o.leave_by >= :since AND o.leave_by < :until
@@ -69,7 +80,10 @@ class LateExit:
     late_until
         Until when it had no right to: it left, or its next stay began; None while neither has happened.
     entry_seen
-        Nobody saw it come: that it was there when the stay ended is likely, not certain.
+        Without, nobody saw it come: that it was there when the stay ended is likely, not certain.
+    is_sure
+        What was seen of it rests on plates that were read exactly or assigned by a person, not on a reading that was
+        corrected by a rule, nor on what a household said itself.
     """
 
     stay_id: int
@@ -80,6 +94,7 @@ class LateExit:
     left_at: datetime | None
     late_until: datetime | None
     entry_seen: bool
+    is_sure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,8 @@ def late_exits(connection: Connection, *, since: datetime, until: datetime) -> l
     List cars that stood on after stays which ended in [since, until), by the time they should have left.
 
     A stay that is given back while it lasts ends then. Whoever goes on with another stay at the same facility without a
-    gap need not leave. Cars that came back without having been seen to leave are left out: when they left is not known.
+    gap need not leave, nor does whoever found somebody else on the bay. Cars that came back without having been seen to
+    leave are left out: when they left is not known.
     """
     with rights_of_worker(connection):
         rows = connection.execute(_LATE, {"since": since, "until": until}).all()
@@ -111,6 +127,7 @@ def late_exits(connection: Connection, *, since: datetime, until: datetime) -> l
             left_at=row.left_at,
             late_until=min((at for at in (row.left_at, row.next_at) if at is not None), default=None),
             entry_seen=row.entered_at is not None,
+            is_sure=row.is_sure,
         )
         for row in rows
         if row.next_at is None or row.next_at > row.leave_by

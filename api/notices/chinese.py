@@ -207,8 +207,8 @@ _KINDS = {
         ("生效日期：{next}。",),
     ),
     "appeal_decided": Words(
-        ("您的申诉已有结果",),
-        (("您的申诉已有结果：{decision}。", "您的申诉已有结果。"),),
+        ("一次违约记录已撤销：{taken_back}", "您的申诉已有结果"),
+        (("一次违约记录已撤销：{taken_back}。", "您的申诉已有结果：{decision}。", "您的申诉已有结果。"),),
         _NOTE,
     ),
     "plate_off_list": Words(
@@ -281,6 +281,7 @@ CHINESE = Language(
         "ends_earlier": "提前结束",
         "upheld": "维持违约记录",
         "lifted": "撤销违约记录",
+        "left_in_time": "道闸补报的记录表明车辆已按时离开",
         "warning": "警告",
         "fee": "缴费",
         "suspension": "暂停停车资格",

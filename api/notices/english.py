@@ -242,8 +242,14 @@ _KINDS = {
         ("It takes effect on {next}.",),
     ),
     "appeal_decided": Words(
-        ("Your appeal was decided",),
-        (("Your appeal was decided: {decision}.", "Your appeal was decided."),),
+        ("A strike was taken back: {taken_back}", "Your appeal was decided"),
+        (
+            (
+                "A strike was taken back: {taken_back}.",
+                "Your appeal was decided: {decision}.",
+                "Your appeal was decided.",
+            ),
+        ),
         ("The date to note: {next}.",),
     ),
     "plate_off_list": Words(
@@ -326,6 +332,7 @@ ENGLISH = Language(
         "ends_earlier": "it ends earlier",
         "upheld": "the strike stands",
         "lifted": "the strike is taken back",
+        "left_in_time": "the gate has told meanwhile that the car left in time",
         "warning": "a warning",
         "fee": "a fee",
         "suspension": "the permit is suspended for a while",

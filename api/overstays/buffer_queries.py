@@ -53,7 +53,7 @@ _PLACES = """
     WHERE f.status = 'published'
 """
 _DUE = text(f"""
-    {_PLACES} AND EXISTS (SELECT FROM late_mornings m WHERE m.facility_id = f.id)
+    {_PLACES} AND f.id = COALESCE(:facility, f.id) AND EXISTS (SELECT FROM late_mornings m WHERE m.facility_id = f.id)
       AND NOT EXISTS (
           SELECT FROM buffer_estimates e
           WHERE e.facility_id = f.id AND e.day = CAST(CAST(:now AS timestamptz) AT TIME ZONE n.timezone AS date)
@@ -107,9 +107,9 @@ def put_mornings(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
         connection.execute(_PUT_MORNING, list(rows))
 
 
-def list_due(connection: Connection, *, now: datetime) -> Sequence[Row[Any]]:
-    """List published facilities with a record and without an estimate of today, with their owners' settings."""
-    return connection.execute(_DUE, {"now": now}).all()
+def list_due(connection: Connection, *, now: datetime, facility_id: int | None = None) -> Sequence[Row[Any]]:
+    """List published facilities, or the one, with a record and no estimate of today, with their owners' settings."""
+    return connection.execute(_DUE, {"now": now, "facility": facility_id}).all()
 
 
 def find_place(connection: Connection, facility_id: int) -> Row[Any] | None:

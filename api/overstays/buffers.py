@@ -56,10 +56,16 @@ def _morning(connection: Connection, seen: Row[Any], late: dict[int, LateExit]) 
     }
 
 
-def size_due_buffers(connection: Connection, *, now: datetime) -> dict[str, int]:
-    """Estimate the buffers that have no estimate of today; return how many, and how many were changed."""
+def due_facilities(connection: Connection, *, now: datetime) -> list[int]:
+    """List the facilities whose buffers have no estimate of today."""
     with rights_of_worker(connection):
-        due = queries.list_due(connection, now=now)
+        return [place.id for place in queries.list_due(connection, now=now)]
+
+
+def size_due_buffers(connection: Connection, *, now: datetime, facility_id: int | None = None) -> dict[str, int]:
+    """Estimate the buffers, or the one, that have no estimate of today; return how many, and how many were changed."""
+    with rights_of_worker(connection):
+        due = queries.list_due(connection, now=now, facility_id=facility_id)
         states = [size_one(connection, place, now=now) for place in due]
     return {"estimated": sum(state is not None for state in states), "changed": states.count("applied")}
 

@@ -59,11 +59,11 @@ def strike_of(row: Row[Any]) -> Strike:
     )
 
 
-def carry_out_due(connection: Connection, *, now: datetime) -> int:
-    """Carry out the consequences whose time has come; return how many."""
+def carry_out_due(connection: Connection, *, now: datetime, most: int | None = None) -> int:
+    """Carry out the consequences whose time has come, `most` of them at once; return how many."""
     done = 0
     with rights_of_worker(connection):
-        for due in queries.list_due(connection, now=now):
+        for due in queries.list_due(connection, now=now)[:most]:
             queries.lock_household(connection, due.household_id)
             row = queries.find_strike(connection, due.id)
             if row is None or row.effect != "waiting" or (row.made_at is not None and row.decision is None):

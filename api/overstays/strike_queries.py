@@ -32,6 +32,9 @@ _PLACES = text("""
     WHERE f.id = ANY(:facilities)
 """)
 _STRUCK_STAYS = text("SELECT stay_id FROM strikes WHERE stay_id = ANY(:stays)")
+_UNAPPEALED = text(f"""
+    {_STRIKE} WHERE s.state = 'standing' AND s.leave_by >= :since AND a.strike_id IS NULL ORDER BY s.household_id, s.id
+""")
 _ADD = text("""
     INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, appeal_until,
         place, act, amount_cents, nights, effective_at)
@@ -168,6 +171,11 @@ def places_of(connection: Connection, facility_ids: Sequence[int]) -> dict[int, 
 def struck_stays(connection: Connection, stay_ids: Sequence[int]) -> set[int]:
     """Return which of some stays have a strike."""
     return set(connection.scalars(_STRUCK_STAYS, {"stays": list(stay_ids)}))
+
+
+def list_unappealed(connection: Connection, *, since: datetime) -> Sequence[Row[Any]]:
+    """List standing strikes for nights since a moment that nobody has appealed against, by household."""
+    return connection.execute(_UNAPPEALED, {"since": since}).all()
 
 
 def add_strike(connection: Connection, values: Mapping[str, Any]) -> int | None:

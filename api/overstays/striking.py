@@ -29,15 +29,21 @@ class Place:
     policy: Policy
 
 
-def strike_late_leavers(connection: Connection, *, now: datetime) -> int:
+def strike_late_leavers(connection: Connection, *, now: datetime, most: int | None = None) -> int:
     """
     Give a strike for every late exit that has none yet; return how many.
 
-    Only cars that were seen to come and to go are struck, once the grace is over. One that stands there still is told,
-    and struck when it has left.
+    Only cars that were seen to come and to go are struck, once the grace is over, and only where their plates were read
+    exactly or assigned by a person. One that stands there still is told, and struck when it has left.
+
+    Parameters
+    ----------
+    most
+        So many strikes at most; the others when it is called again.
     """
     with rights_of_worker(connection):
-        late = [one for one in late_exits(connection, since=now - LOOK_BACK, until=now) if one.entry_seen]
+        found = late_exits(connection, since=now - LOOK_BACK, until=now)
+        late = [one for one in found if one.entry_seen and one.is_sure]
         places = read_places(connection, [one.facility_id for one in late])
         _tell_those_still_there(connection, late, places, now=now)
         over = [one for one in late if _is_over(one, places[one.facility_id].policy)]
@@ -45,7 +51,53 @@ def strike_late_leavers(connection: Connection, *, now: datetime) -> int:
         new = sorted(
             (one for one in over if one.stay_id not in known), key=lambda one: (one.household_id, one.leave_by)
         )
-        return sum(_strike(connection, one, places[one.facility_id], now=now) for one in new)
+        return sum(_strike(connection, one, places[one.facility_id], now=now) for one in new[:most])
+
+
+def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
+    """
+    Lift strikes of the last days that the gates' record bears out no more; return how many.
+
+    A gate that was cut off may tell only now that the car left in time. Where the household has appealed a planner
+    decides.
+    """
+    taken_back = 0
+    with rights_of_worker(connection):
+        since = now - LOOK_BACK
+        late = {one.stay_id: one for one in late_exits(connection, since=since, until=now) if one.entry_seen}
+        rows = queries.list_unappealed(connection, since=since)
+        places = read_places(connection, [row.facility_id for row in rows])
+        for row in rows:
+            if not _is_borne_out(row, late.get(row.stay_id), places[row.facility_id].policy):
+                taken_back += _take_back(connection, row.id, row.household_id, now=now)
+    return taken_back
+
+
+def _is_borne_out(struck: Row[Any], late: LateExit | None, policy: Policy) -> bool:
+    if late is None:
+        return False
+    return late.late_until is None or late.late_until >= struck.late_until or _is_over(late, policy)
+
+
+def _take_back(connection: Connection, strike_id: int, household_id: int, *, now: datetime) -> bool:
+    queries.lock_household(connection, household_id)
+    row = queries.find_strike(connection, strike_id)
+    if row is None or row.state != "standing" or row.made_at is not None:
+        return False  # somebody was faster
+    strike = strike_of(row)
+    effect = "undone" if strike.effect == "done" else strike.effect
+    queries.change_strike(connection, strike.changed(state="lifted", effect=effect).columns())
+    weigh(connection, household_id, now=now)
+    facts = {
+        "strike": row.id,
+        "facility": row.facility_id,
+        "decision": "lifted",
+        "taken_back": "left_in_time",
+        "next_date": now.isoformat(),
+    }
+    notice = NewNotice(household_id=household_id, kind="appeal_decided", facts=facts, once=f"strike {row.id}")
+    tell(connection, [notice], now=now)
+    return True
 
 
 def read_places(connection: Connection, facility_ids: Sequence[int]) -> dict[int, Place]:
@@ -57,7 +109,9 @@ def read_places(connection: Connection, facility_ids: Sequence[int]) -> dict[int
 
 
 def _is_over(late: LateExit, policy: Policy) -> bool:
-    return late.late_until is not None and late.late_until > late.leave_by + policy.grace
+    if late.left_at is None or late.late_until is None:
+        return False
+    return late.late_until > late.leave_by + policy.grace
 
 
 def _tell_those_still_there(

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.gates.events import SeenEvent
 from api.jobs.queries import work
 from api.openings.permit_queries import active_permits
+from api.overstays import jobs
 from api.overstays.appeals import AppealImpossible, StrikeNotFound, appeal, decide
 from api.overstays.consequences import carry_out_due
 from api.overstays.jobs import remind_holders, strike_late_cars
@@ -209,6 +210,93 @@ def test_a_car_that_nobody_saw_come_is_not_struck(late: Late) -> None:
     late.gates.refresh(START)
     late.gates.send(SeenEvent("out", "exit", START + 15 * HOUR, PLATE), now=START + 15 * HOUR)
     assert late.strike(START + 16 * HOUR) == 0
+
+
+def test_a_car_whose_next_night_is_listed_already_is_not_struck_before_it_has_left_and_the_grace_is_over(
+    late: Late,
+) -> None:
+    """A permit's nights stand on the list two weeks ahead."""
+    late.gates.add_stay(late.who, START + DAY, START + DAY + 14 * HOUR)
+    leave_by = late.night(0, late_min=None)
+    assert late.strike(leave_by + MINUTE) == 0
+    assert late.strike(leave_by + 20 * MINUTE) == 0
+    assert len(late.told("overstay")) == 1
+    late.gates.send(SeenEvent("out", "exit", leave_by + 30 * MINUTE, PLATE), now=leave_by + 30 * MINUTE)
+    assert late.strike(leave_by + HOUR) == 1
+
+
+def test_a_car_whose_exit_nobody_saw_is_not_struck_when_its_next_night_begins(late: Late) -> None:
+    late.gates.add_stay(late.who, START + DAY, START + DAY + 14 * HOUR)
+    late.night(0, late_min=None)
+    assert late.strike(START + DAY + HOUR) == 0
+
+
+@pytest.mark.parametrize(("coming", "going"), [("沪A1234S", "沪A12345"), ("沪A12345", "沪A1234S")])
+def test_a_reading_that_was_corrected_by_a_rule_strikes_nobody(late: Late, coming: str, going: str) -> None:
+    """It may have been a stranger's car."""
+    late.gates.add_stay(late.who, START, START + 14 * HOUR)
+    late.gates.refresh(START)
+    late.gates.send(SeenEvent("in", "entry", START + MINUTE, coming), now=START + MINUTE)
+    late.gates.send(SeenEvent("out", "exit", START + 15 * HOUR, going), now=START + 15 * HOUR)
+    assert late.strike(START + 16 * HOUR) == 0
+
+
+def test_whose_bay_was_taken_is_not_struck_for_leaving_another_way(late: Late) -> None:
+    stay = late.gates.add_stay(late.who, START, START + 14 * HOUR)
+    late.gates.refresh(START)
+    late.gates.send(SeenEvent("in", "entry", START + MINUTE, PLATE), now=START + MINUTE)
+    late.gates.end_stay(stay, state="given_back", at=START + 10 * MINUTE)
+    with late.gates.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO bay_claims (stay_id, household_id, facility_id, bay_id, until, claimed_at, outcome) "
+                "SELECT s.id, s.household_id, :facility, s.bay_id, upper(s.during), s.ended_at, 'money_back' "
+                "FROM stays s WHERE s.id = :stay"
+            ),
+            {"facility": late.gates.town.near, "stay": stay},
+        )
+    late.gates.refresh(START + 10 * MINUTE)
+    late.gates.send(SeenEvent("out", "exit", START + HOUR, PLATE), now=START + HOUR)
+    assert late.strike(START + 2 * HOUR) == 0
+
+
+def test_a_strike_is_taken_back_when_a_gate_tells_later_that_the_car_left_in_time(late: Late) -> None:
+    """One gate was cut off: it saw the car leave at seven and come back at nine, the other saw it leave at ten."""
+    leave_by = late.night(0, late_min=None)
+    now = leave_by + 3 * HOUR
+    late.gates.send(SeenEvent("out again", "exit", leave_by + 2 * HOUR, PLATE), now=now)
+    assert strike_late_cars(late.gates.engine, now=now)["strikes"] == 1
+    assert strike_late_cars(late.gates.engine, now=now)["taken_back"] == 0
+    late.gates.send(
+        SeenEvent("out", "exit", leave_by - HOUR, PLATE),
+        SeenEvent("in again", "entry", leave_by + HOUR, PLATE),
+        now=now + HOUR,
+    )
+    for taken_back in (1, 0):
+        done = strike_late_cars(late.gates.engine, now=now + HOUR)
+        assert (done["strikes"], done["taken_back"]) == (0, taken_back)
+    assert late.strikes() == [(0, "warning", "lifted", "undone")]
+    assert [told["taken_back"] for told in late.told("appeal_decided")] == ["left_in_time"]
+
+
+def test_a_strike_that_is_appealed_against_waits_for_its_planner(late: Late) -> None:
+    now = late.struck(0)
+    late.appeal(1, now=now)
+    with late.gates.engine.begin() as connection:
+        connection.execute(text("DELETE FROM gate_sessions"))
+    assert strike_late_cars(late.gates.engine, now=now)["taken_back"] == 0
+
+
+def test_strikes_are_given_in_parts_that_add_up(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_AT_ONCE", 1)
+    late.night(0)
+    now = late.night(1) + HOUR
+    assert strike_late_cars(late.gates.engine, now=now) == {"strikes": 2, "taken_back": 0, "consequences": 0}
+    assert strike_late_cars(late.gates.engine, now=now + 25 * HOUR) == {
+        "strikes": 0,
+        "taken_back": 0,
+        "consequences": 2,
+    }
 
 
 def test_the_ladder_is_climbed_rung_by_rung(late: Late) -> None:
