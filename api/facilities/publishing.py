@@ -17,6 +17,7 @@ from api.facilities.errors import SupplyConflict, VersionStale
 from api.facilities.new_walks import measure_walks
 from api.facilities.offers import Offer, read_offer
 from api.facilities.storing import load_offer, store_offer
+from api.reaccommodation.returning import offer_more
 
 
 def publish_draft(
@@ -25,7 +26,8 @@ def publish_draft(
     """
     Publish a submitted draft; one that takes capacity back needs the token that tells whom it hits.
 
-    Stays that end within the facility's notice period are kept.
+    Stays that end within the facility's notice period are kept. Bays that are new in a running term are offered to
+    those who wait for them.
 
     Raises
     ------
@@ -42,15 +44,17 @@ def publish_draft(
     _require_ready(connection, draft, published)
     offer = read_offer(draft.feature)
     before = None if published is None else load_offer(connection, published).document()
+    now = datetime.now(UTC)
     outcome = carry_out(
         connection,
         _change(draft, published, reason=reason),
         lambda: _store(connection, draft, offer),
         principal=principal,
         token=token,
-        now=datetime.now(UTC),
+        now=now,
     )
     if outcome.done:
+        offer_more(connection, facility_id, now=now)
         queries.delete_draft(connection, facility_id, version=draft.version)
         note(
             connection,

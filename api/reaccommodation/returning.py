@@ -1,8 +1,8 @@
-"""Bays that come back after all: whoever found no other place keeps its permit, and the rest is offered to the next."""
+"""Bays that come back after all, or come anew: whoever found no other place keeps its permit, the next get the rest."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 from api.calendars.clock import date_of
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
-from api.permits.ledger import fill_ledger, take_nights
+from api.permits.ledger import LedgerShort, fill_ledger, take_nights
 from api.reaccommodation import queries
 from api.reaccommodation.dates import day_numbers
 from api.reaccommodation.stays import place_nights
@@ -52,6 +52,12 @@ _LEDGER = text(
     "WHERE g.facility_id = :facility AND l.night >= :today"
 )
 
+_TERMS = text(
+    "SELECT greatest(lower(x.term), :today) AS first, upper(x.term) - 1 AS last "
+    "FROM round_facilities x JOIN rounds r ON r.id = x.round_id "
+    "WHERE x.facility_id = :facility AND r.state IN ('published', 'active') AND upper(x.term) > :today ORDER BY 1"
+)
+
 
 def give_back(connection: Connection, facility_id: int, withdrawal_id: int, *, now: datetime) -> int:
     """
@@ -76,6 +82,38 @@ def give_back(connection: Connection, facility_id: int, withdrawal_id: int, *, n
         connection.execute(_WAIT_HERE, {"withdrawal": withdrawal_id})
         follow(connection, queries.groups_of(connection, [facility_id]), now=now)
     return len(rows)
+
+
+def offer_more(connection: Connection, facility_id: int, *, now: datetime) -> list[int]:
+    """
+    Count a facility's bays again over the running and published terms it serves, and offer those that are new.
+
+    Nights of which more is promised than there are bays left, as within an owner's notice, stay as they are, and so
+    do those before them. The caller holds the ledger.
+
+    Returns
+    -------
+    list
+        Ids of the offers made.
+    """
+    with rights_of_worker(connection):
+        terms = list(connection.execute(_TERMS, {"facility": facility_id, "today": now.date()}))
+        for term in terms:
+            _recount(connection, facility_id, first=term.first, last=term.last)
+        return follow(connection, queries.groups_of(connection, [facility_id]), now=now) if terms else []
+
+
+def _recount(connection: Connection, facility_id: int, *, first: date, last: date) -> None:
+    attempt = connection.begin_nested()
+    try:
+        fill_ledger(connection, [facility_id], first=first, last=last)
+    except LedgerShort as short:
+        attempt.rollback()
+        first = max(night for _, night, _, _ in short.nights) + timedelta(days=1)
+        if first <= last:
+            fill_ledger(connection, [facility_id], first=first, last=last)
+    else:
+        attempt.commit()
 
 
 def _restore(connection: Connection, rows: list[Row[Any]], withdrawal_id: int, *, now: datetime) -> None:
