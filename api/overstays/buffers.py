@@ -170,26 +170,26 @@ def apply_buffer(
     version = supply_queries.next_version(connection, facility_id)
     before = load_offer(connection, facility).document()
     savepoint = connection.begin_nested()
-    outcome = carry_out(
-        connection,
-        Change(
-            facility_id=facility_id,
-            version=facility.version,
-            becomes=version,
-            words={"kind": "edit", "buffer_bays": bays},
-            after=now,
-            urgency="planned",
-            reason=_REASON,
-        ),
-        lambda: queries.set_buffer(connection, facility_id, bays=bays, version=version),
-        principal=principal,
-        token="",
-        now=now,
-    )
-    if not outcome.done:
-        savepoint.rollback()
-        return "proposed"
     try:
+        outcome = carry_out(
+            connection,
+            Change(
+                facility_id=facility_id,
+                version=facility.version,
+                becomes=version,
+                words={"kind": "edit", "buffer_bays": bays},
+                after=now,
+                urgency="planned",
+                reason=_REASON,
+            ),
+            lambda: queries.set_buffer(connection, facility_id, bays=bays, version=version),
+            principal=principal,
+            token="",
+            now=now,
+        )
+        if not outcome.done:
+            savepoint.rollback()
+            return "proposed"
         _fill(connection, facility, now=now)
     except LedgerShort:
         savepoint.rollback()

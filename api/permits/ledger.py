@@ -30,7 +30,7 @@ from api.permits import ledger_queries
 from api.permits.ledger_queries import Changes, lock_ledger
 from api.permits.nights import NIGHT_MIN
 
-__all__ = ["LedgerFull", "LedgerShort", "fill_ledger", "lock_ledger", "release_nights", "take_nights"]
+__all__ = ["LedgerFull", "LedgerShort", "fill_ledger", "lock_ledger", "release_nights", "require_enough", "take_nights"]
 
 Nights = Mapping[int, Mapping[date, int]]
 """Bays by bay group and night."""
@@ -74,10 +74,15 @@ def fill_ledger(connection: Connection, facility_ids: Sequence[int], *, first: d
         groups += [group] * len(dates)
         nights += dates
         bays += capacity
-    short = ledger_queries.list_short_nights(connection, (groups, nights, bays))
+    require_enough(connection, (groups, nights, bays))
+    ledger_queries.set_bays(connection, (groups, nights, bays))
+
+
+def require_enough(connection: Connection, wanted: Changes) -> None:
+    """Raise LedgerShort where fewer bays are wanted in the ledger than are taken."""
+    short = ledger_queries.list_short_nights(connection, wanted)
     if short:
         raise LedgerShort([(row.bay_group_id, row.night, row.bays, row.taken) for row in short])
-    ledger_queries.set_bays(connection, (groups, nights, bays))
 
 
 def take_nights(connection: Connection, takes: Nights) -> None:

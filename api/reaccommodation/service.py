@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from api.notices.service import tell
 from api.openings.permit_queries import rights_of_worker
-from api.permits.ledger import lock_ledger
+from api.permits.ledger import lock_ledger, require_enough
 from api.reaccommodation import queries, writing_queries
 from api.reaccommodation.carrying import lost_stays, move_permits
 from api.reaccommodation.finding import Rehousing, find_places, offered_now
@@ -36,8 +36,18 @@ def keep_others_waiting(connection: Connection, facility_id: int) -> None:
 
 
 def lower_ledger(connection: Connection, found: Rehousing) -> None:
-    """Count no more bays in the nights to come than there will be."""
+    """
+    Count no more bays in the nights to come than there will be.
+
+    Raises
+    ------
+    LedgerShort
+        Where more are taken than that; nothing is written then.
+    """
     with rights_of_worker(connection):
+        if found.bays:
+            groups, nights, bays = zip(*found.bays, strict=True)
+            require_enough(connection, (groups, nights, bays))
         writing_queries.lower_ledger(connection, found.bays)
 
 
