@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from api.db import tables
 from api.db.account_tables import owners
@@ -221,15 +223,16 @@ def move_bay_group(connection: Connection, group_id: int, *, position: int) -> N
 
 def remove_unused_groups(connection: Connection, ids: Sequence[int]) -> None:
     """Remove bay groups that nobody ever stood in or was planned into."""
-    connection.execute(
-        text(
-            "DELETE FROM bay_groups g WHERE g.id = ANY(:ids)"
-            " AND NOT EXISTS (SELECT FROM stays s JOIN bays b ON b.id = s.bay_id WHERE b.bay_group_id = g.id)"
-            " AND NOT EXISTS (SELECT FROM assignments a WHERE a.bay_group_id = g.id)"
-            " AND NOT EXISTS (SELECT FROM ledger_nights n WHERE n.bay_group_id = g.id)"
-        ),
-        {"ids": list(ids)},
+    query = text(
+        "DELETE FROM bay_groups g WHERE g.id = :id"
+        " AND NOT EXISTS (SELECT FROM stays s JOIN bays b ON b.id = s.bay_id WHERE b.bay_group_id = g.id)"
+        " AND NOT EXISTS (SELECT FROM assignments a WHERE a.bay_group_id = g.id)"
+        " AND NOT EXISTS (SELECT FROM ledger_nights n WHERE n.bay_group_id = g.id)"
     )
+    for group_id in ids:
+        # Permits and plans of rounds are not the owner's to see, but the database knows that they name a group.
+        with suppress(IntegrityError), connection.begin_nested():
+            connection.execute(query, {"id": group_id})
 
 
 def replace_windows(connection: Connection, group_ids: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> None:

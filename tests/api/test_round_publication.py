@@ -16,12 +16,14 @@ from sqlalchemy import text
 from api.accounts.opening import open_as
 from api.app import create_app
 from api.cli.acting import AT_THE_MACHINE
+from api.facilities.supply_queries import remove_unused_groups
 from api.rounds import publication_routes
 from api.rounds.allocating import allocate_round, ask_for_allocation
 from api.rounds.draw import commitment_of, seed_of
 from api.rounds.errors import RoundConflict
 from api.rounds.publishing import publish_plan
 from api.rounds.receipts import draw_of, root_from
+from api.rounds.service import cancel_round
 from tests.api.accounts import SomeAccount, make_planner, settings_of_tests, signed_in
 from tests.api.closed_round import (
     BAYS,
@@ -254,6 +256,21 @@ def test_whoever_moves_house_before_a_round_is_published_waits_for_what_is_near_
         " JOIN bay_groups g ON g.id = o.bay_group_id AND g.facility_id = w.facility_id WHERE w.home_id = :home",
         home=town.homes["h2"],
     )
+
+
+def test_a_bay_group_in_a_plan_of_a_round_called_off_is_kept_when_its_owner_removes_it(town: RoundTown) -> None:
+    town.apply()
+    planned(town)
+    with town.engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        cancel_round(connection, town.round, reason="the garage is flooded", now=NOW)
+    assert town.one("SELECT count(*) FROM ledger_nights") == 0
+    with town.engine.begin() as connection:
+        ids = list(connection.scalars(text("SELECT id FROM bay_groups ORDER BY id")))
+        connection.execute(text("DELETE FROM assignments"))
+        remove_unused_groups(connection, ids)
+        left = connection.scalars(text("SELECT id FROM bay_groups")).all()
+    assert set(left) == {town.one("SELECT DISTINCT bay_group_id FROM round_outcomes")} < set(ids)
 
 
 def test_a_plan_is_published_while_its_round_is_under_review_only(town: RoundTown, planner: TestClient) -> None:
