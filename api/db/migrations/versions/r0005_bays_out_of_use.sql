@@ -127,6 +127,8 @@ RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE sql STAB
     -- Holds that have run out and that nobody has swept away yet: few, and found by an index of their own.
     WITH dead AS MATERIALIZED (
         SELECT s.bay_id, s.during FROM stays s WHERE s.state = 'held' AND s.expires_at <= statement_timestamp()
+    ), shut AS MATERIALIZED (
+        SELECT u.bay_id FROM bays_out_of_use u WHERE u.starts_at < upper(wanted) AND u.ends_at > lower(wanted)
     )
     SELECT COALESCE(sum(part.bays), 0)::bigint, max(upper(part.during)) FILTER (WHERE part.bays > 0)
     FROM (
@@ -136,7 +138,7 @@ RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE sql STAB
         CROSS JOIN LATERAL (
             -- Stays on bays that were made together lie side by side in the index: one look for all takes a fortieth of a
             -- look for each.
-            SELECT count(DISTINCT shut.bay_id) AS num_bays
+            SELECT count(DISTINCT no_use.bay_id) AS num_bays
             FROM (
                 SELECT s.bay_id
                 FROM stays s
@@ -154,19 +156,9 @@ RETURNS TABLE (bays BIGINT, leave_by TIMESTAMP WITH TIME ZONE) LANGUAGE sql STAB
                       WHERE b.id = s.bay_id AND b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
                   ))
                 UNION ALL
-                SELECT u.bay_id FROM bays_out_of_use u
-                WHERE u.bay_id BETWEEN
-                          COALESCE(g.first_bay_id + o.first_number - 1,
-                                   first_bay_between(g.id, o.first_number, o.last_number))
-                      AND COALESCE(g.first_bay_id + o.last_number - 1,
-                                   last_bay_between(g.id, o.first_number, o.last_number))
-                  AND u.starts_at < upper(wanted) AND u.ends_at > lower(wanted)
-                  AND (g.first_bay_id IS NOT NULL OR EXISTS (
-                      SELECT FROM bays b
-                      WHERE b.id = u.bay_id AND b.bay_group_id = g.id
-                        AND b.number BETWEEN o.first_number AND o.last_number
-                  ))
-            ) shut
+                SELECT b.id FROM shut JOIN bays b ON b.id = shut.bay_id
+                WHERE b.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
+            ) no_use
         ) taken
         WHERE o.facility_id = place
           AND o.during @> wanted
