@@ -27,7 +27,7 @@ class OfferOut(BaseModel):
     arrive: str
     leave: str
     stay_through: bool
-    days_left_out: list[date] = Field(description="Nights on which the facility is closed")
+    days_left_out: list[date] = Field(description="Nights that the facility is closed or others had booked")
     walk_m: int | None
     monthly_price_cents: int | None
     made_at: datetime

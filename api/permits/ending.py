@@ -14,7 +14,7 @@ from api.openings.permit_nights import LONGEST_STAY_DAYS
 from api.openings.permit_queries import rights_of_worker
 from api.permits import ending_queries
 from api.permits.ledger import calendar_of, lock_ledger, release_nights
-from api.permits.nights import covered_nights, multirange_of
+from api.permits.nights import covered_nights, multirange_of, nights_in
 from api.reaccommodation.detours import end_detours
 from api.waitlist.following import follow
 
@@ -68,11 +68,6 @@ def end_permits(
             ending_queries.record_releases(connection, ids, cause=reason, now=now)
             follow(connection, groups, now=now)
     return ids
-
-
-def nights_in(permit: Row[Any]) -> list[date]:
-    """List the nights that a permit takes from the ledger, in order."""
-    return [run.lower + timedelta(days=k) for run in permit.runs or () for k in range((run.upper - run.lower).days)]
 
 
 def _first_lost(permit: Row[Any], reason: str, *, now: datetime) -> date:

@@ -30,6 +30,10 @@ _CANCEL = text(
     "FROM unnest(CAST(:ids AS bigint[]), CAST(:since AS date[])) AS w (id, since) "
     "WHERE s.permit_id = w.id AND s.night >= w.since AND s.state = 'confirmed' AND lower(s.during) > :now"
 )
+_LEAVE_OUT = text(
+    "UPDATE permits SET days_left_out = CAST(:days AS date[]), nights = CAST(:nights AS datemultirange) "
+    "WHERE id = :permit"
+)
 _WITHDRAW_OFFERS = text(
     "UPDATE offers SET state = 'withdrawn', decided_at = :now WHERE permit_id = ANY(:ids) AND state = 'pending'"
 )
@@ -69,6 +73,11 @@ def end(connection: Connection, kept: Mapping[int, str], *, reason: str, now: da
 def cancel_stays(connection: Connection, since: Mapping[int, date], *, now: datetime) -> int:
     """Cancel the stays of permits that have not begun, from a night on; return how many."""
     return connection.execute(_CANCEL, {"ids": list(since), "since": list(since.values()), "now": now}).rowcount
+
+
+def leave_out(connection: Connection, permit_id: int, *, days: Sequence[date], nights: str) -> None:
+    """Say which days are left out of a permit, and which nights it takes from the ledger, as a multirange."""
+    connection.execute(_LEAVE_OUT, {"permit": permit_id, "days": list(days), "nights": nights})
 
 
 def withdraw_offers(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
+from sqlalchemy import Row
 
 from api.calendars.clock import DAY_MIN, date_of, day_number
 from api.calendars.day_kinds import DayKinds
@@ -81,6 +83,11 @@ def covered_nights(
 
 def _spread(since: Sequence[int], until: Sequence[int]) -> set[int]:
     return {night for begin, end in zip(since, until, strict=True) for night in range(begin, end)}
+
+
+def nights_in(permit: Row[Any]) -> list[date]:
+    """List the nights that a permit takes from the ledger, in order."""
+    return [run.lower + timedelta(days=k) for run in permit.runs or () for k in range((run.upper - run.lower).days)]
 
 
 def multirange_of(nights: Iterable[date]) -> str:

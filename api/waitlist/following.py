@@ -14,6 +14,7 @@ from api.neighbourhoods.loading import PUBLISHED
 from api.offers.making import WantedOffer, make_offers
 from api.openings.permit_queries import rights_of_worker
 from api.openings.service import place_nights_at
+from api.permits.leaving_out import leave_out
 from api.permits.ledger import lock_ledger
 from api.permits.ledger_queries import free_nights
 from api.waitlist import queries
@@ -27,9 +28,9 @@ def follow(connection: Connection, bay_group_ids: Sequence[int], *, now: datetim
     Offer what is free in bay groups to those who wait, in their order, for the whole remaining term.
 
     In the order of tier, rounds waited and draw, each gets an offer whose stays fit the hours of the group and find a
-    free bay on all their nights from tomorrow on. Whom somebody later overtakes, since a night of theirs is full, is
-    recorded with that night, or with none where hours or height of the place do not fit any more. One transaction at
-    a time does so in a neighbourhood.
+    free bay on all their nights from tomorrow on; what others have booked of these is left out of the offer. Whom
+    somebody later overtakes, since a night of theirs is full, is recorded with that night, or with none where hours or
+    height of the place do not fit any more. One transaction at a time does so in a neighbourhood.
 
     Returns
     -------
@@ -46,7 +47,8 @@ def follow(connection: Connection, bay_group_ids: Sequence[int], *, now: datetim
             places |= {group.facility_id} if offers else set()
         if made:  # their nights have bays before anybody can book them
             permits = queries.permits_of(connection, made)
-            place_nights_at(connection, sorted(places), permit_ids=permits, now=now)
+            placed = place_nights_at(connection, sorted(places), permit_ids=permits, now=now)
+            leave_out(connection, placed.without_bay)  # others have booked them by now
     return made
 
 

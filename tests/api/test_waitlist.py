@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from api.offers.service import accept_offer, decline_offer, make_offers
+from api.openings.service import materialise
 from api.permits.cars import follow_cars
 from api.permits.ledger import fill_ledger, take_nights
 from api.permits.service import end_permit
@@ -147,6 +148,27 @@ def test_whose_offer_is_ended_for_it_leaves_the_list(town: RoundTown) -> None:
     follow(town.connection, [town.groups["a"]], now=NOW)
     end_permit(town.connection, town.count("SELECT id FROM permits"), reason="strikes", now=NOW)
     assert (state_of(town, who), town.state("offers", household_id=who["household"])) == ("left", "withdrawn")
+
+
+def test_a_night_that_somebody_has_booked_is_left_out_of_what_is_offered(town: RoundTown) -> None:
+    """The ledger has them, since no permit took them in time, and the only bay is somebody else's."""
+    who = town.apply()
+    join_waitlist(town.connection, [town.entry(who)], now=NOW)
+    morning = datetime(2026, 12, 1, 2, tzinfo=UTC)
+    materialise(town.connection, neighbourhood_id=town.neighbourhood, now=morning)
+    town.connection.execute(
+        text(
+            "INSERT INTO stays (bay_id, household_id, during, kind, state) "
+            "SELECT b.id, :household, '[2026-12-06 12:00Z, 2026-12-06 20:00Z)', 'booking', 'confirmed' "
+            "FROM bays b WHERE b.bay_group_id = :group"
+        ),
+        {"household": town.apply()["household"], "group": town.groups["a"]},
+    )
+    follow(town.connection, [town.groups["a"]], now=morning)
+    (left_out,) = town.connection.scalars(text("SELECT days_left_out FROM permits")).all()
+    assert left_out == [date(2026, 12, 6)]
+    assert {night.day for night, taken in town.taken().items() if taken} == set(range(2, 32)) - {6}
+    assert town.count("SELECT count(*) FROM stays WHERE permit_id IS NOT NULL") == 12  # 2 to 14 December
 
 
 def test_a_closure_is_left_out_of_what_is_offered(town: RoundTown) -> None:
