@@ -31,7 +31,7 @@ def move_entries(connection: Connection, household_id: int, *, now: datetime) ->
     Returns
     -------
     int
-        How many rounds it waits in.
+        How many rounds it waits in, from another home before.
     """
     with rights_of_worker(connection):
         entries = queries.list_waiting_of(connection, household_id)

@@ -104,7 +104,9 @@ _WAITING_OF = text(
            a.needs, a.height_m, r.policy, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
            (SELECT h.home_id FROM households h WHERE h.id = e.household_id) AS new_home_id
     FROM waitlist_entries e JOIN applications a ON a.id = e.application_id JOIN rounds r ON r.id = e.round_id
-    WHERE e.household_id = :household AND e.state = 'waiting' ORDER BY e.id
+    WHERE e.household_id = :household AND e.state = 'waiting'
+      AND a.home_id <> (SELECT h.home_id FROM households h WHERE h.id = e.household_id)
+    ORDER BY e.id
     """
 )
 _NEAR = text(
@@ -216,7 +218,7 @@ def permits_of(connection: Connection, offer_ids: Sequence[int]) -> list[int]:
 
 
 def list_waiting_of(connection: Connection, household_id: int) -> list[Row[Any]]:
-    """Return the entries of a household that wait, with what it applied for and where it lives now."""
+    """Return the entries of a household that wait from another home, with what it asked for and where it lives now."""
     return list(connection.execute(_WAITING_OF, {"household": household_id}))
 
 

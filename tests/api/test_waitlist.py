@@ -271,6 +271,9 @@ def test_moving_house_keeps_the_rank_and_changes_what_would_do(town: RoundTown) 
     )
     other_home(town, who, b=300)
     assert move_entries(town.connection, who["household"], now=NOW) == 1
+    told = town.told(who["household"])
+    assert move_entries(town.connection, who["household"], now=NOW) == 0  # lives there already
+    assert town.told(who["household"]) == told
     (place,) = position_of(town.connection, mine)
     assert (place.name, place.walk_m, place.position, place.waiting) == ("b", 300, 1, 2)
     tier, waited = town.connection.execute(
