@@ -17,7 +17,7 @@ from api.calendars.clock import date_of, day_number
 from api.calendars.day_kinds import DayKinds, day_kinds
 from api.calendars.errors import ImpossibleNotice
 from api.calendars.ledger import Turned, turn_ledger
-from api.calendars.ledger_queries import list_held
+from api.calendars.ledger_queries import list_groups, list_held
 from api.calendars.stays import Hit, Rewritten, rewrite_stays
 from api.calendars.turning import Fitting, Held, Shift, Shifting, Turn
 from api.calendars.years import FIRST_YEAR, LAST_YEAR, Day, Year, documents, official_year
@@ -254,8 +254,9 @@ def _turn_of(place: Row[Any], before: DayKinds, after: DayKinds, *, year: int, n
 def _turn(connection: Connection, turn: Turn, notice: Notice, told: _Told, *, now: datetime) -> None:
     """Let the permits, stays and openings of a neighbourhood follow its calendar."""
     since = date_of(turn.today - LONGEST_STAY_DAYS)
+    # Whoever had the ledger may have given permits, or ended some: they are looked at when it is ours.
+    lock_ledger(connection, list_groups(connection, turn.neighbourhood_id))
     held = list_held(connection, turn.neighbourhood_id, since=since)
-    lock_ledger(connection, sorted({each.right.bay_group_id for each in held}))
     fitting = _fitting(connection, turn, held)
     turned = turn_ledger(
         connection, [Turned(each, each.leaving_out(fitting.days_left_out(each))) for each in held], turn

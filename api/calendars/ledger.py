@@ -102,10 +102,13 @@ def _come(connection: Connection, counted: dict[int, Turned], turn: Turn) -> Non
 
 
 def _with_nights(held: Held, turn: Turn) -> Held:
-    """Work the nights of a permit out anew, from today on."""
+    """Work out anew what a permit takes of its own bay group, from today on."""
     if held.nights is None:
         return held
-    common = replace(held.right, id=0, household_id=0, bay_group_id=0, absences=(), offered=False)
+    own = held.right.days_left_out | held.elsewhere
+    common = replace(
+        held.right, id=0, household_id=0, bay_group_id=0, absences=(), offered=False, detours=(), days_left_out=own
+    )
     today = date_of(turn.today)
     return replace(held, nights=_ahead(common, turn).union(night for night in held.nights if night < today))
 
@@ -140,7 +143,8 @@ def _without(held: Held, night: date, turn: Turn) -> Held:
         stay_through=right.stay_through,
     )
     standing = days[(starts <= moment) & (moment < ends)].tolist()
-    return _with_nights(held.leaving_out(right.days_left_out | set(map(date_of, standing))), turn)
+    here = set(map(date_of, standing)) - held.elsewhere
+    return _with_nights(held.leaving_out(right.days_left_out | here), turn)
 
 
 def _runs(turn: Turn) -> list[tuple[date, date]]:

@@ -19,12 +19,16 @@ def list_held(connection: Connection, neighbourhood_id: int, *, since: date) -> 
         "upper(p.term) - 1 AS last, p.days, p.arrive_min, p.leave_min, p.stay_through, p.days_left_out, "
         "a.tier, a.rounds_waited, away.first AS away_first, away.last AS away_last, p.nights IS NULL AS uncounted, "
         "ARRAY(SELECT CAST(generate_series(lower(r), upper(r) - 1, interval '1 day') AS date) FROM unnest(p.nights) r) "
-        "AS nights "
+        "AS nights, elsewhere.first AS elsewhere_first, elsewhere.last AS elsewhere_last, "
+        "elsewhere.bay_group AS elsewhere_group "
         "FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id "
         "LEFT JOIN applications a ON a.id = p.application_id CROSS JOIN LATERAL ("
         "SELECT array_agg(lower(b.nights) ORDER BY b.nights) AS first, "
         "array_agg(upper(b.nights) - 1 ORDER BY b.nights) AS last "
         "FROM permit_absences b WHERE b.permit_id = p.id) away "
+        "CROSS JOIN LATERAL (SELECT array_agg(lower(run)) AS first, array_agg(upper(run) - 1) AS last, "
+        "array_agg(d.bay_group_id) AS bay_group FROM permit_detours d CROSS JOIN LATERAL unnest(d.evenings) AS run "
+        "WHERE d.permit_id = p.id) elsewhere "
         "WHERE f.neighbourhood_id = :neighbourhood AND p.state IN ('offered', 'active') AND upper(p.term) > :since "
         "ORDER BY p.id"
     )
@@ -43,6 +47,9 @@ def list_held(connection: Connection, neighbourhood_id: int, *, since: date) -> 
                 absences=tuple(zip(row.away_first or (), row.away_last or (), strict=True)),
                 days_left_out=frozenset(row.days_left_out),
                 offered=row.state == "offered",
+                detours=tuple(
+                    zip(row.elsewhere_first or (), row.elsewhere_last or (), row.elsewhere_group or (), strict=True)
+                ),
             ),
             facility_id=row.facility_id,
             nights=None if row.uncounted else frozenset(row.nights),
@@ -50,6 +57,15 @@ def list_held(connection: Connection, neighbourhood_id: int, *, since: date) -> 
         )
         for row in connection.execute(query, {"neighbourhood": neighbourhood_id, "since": since})
     ]
+
+
+def list_groups(connection: Connection, neighbourhood_id: int) -> list[int]:
+    """List the bay groups of a neighbourhood."""
+    query = text(
+        "SELECT g.id FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
+        "WHERE f.neighbourhood_id = :neighbourhood ORDER BY 1"
+    )
+    return list(connection.scalars(query, {"neighbourhood": neighbourhood_id}))
 
 
 def ledger_facilities(connection: Connection, neighbourhood_id: int, *, first: date, last: date) -> list[int]:

@@ -46,6 +46,15 @@ class Held:
     nights: frozenset[date] | None
     rank: tuple[int, int, int]
 
+    @property
+    def elsewhere(self) -> frozenset[date]:
+        """Evenings that it spends at another bay group, or at none, since its own was taken back for them."""
+        return frozenset(
+            date_of(day)
+            for first, last, _ in self.right.detours
+            for day in range(day_number(first), day_number(last) + 1)
+        )
+
     def leaving_out(self, days: frozenset[date]) -> Held:
         """Return it with other days that it leaves out."""
         return replace(self, right=replace(self.right, days_left_out=days))
@@ -139,16 +148,16 @@ class Fitting:
         Return the days a permit leaves out from now on.
 
         A day that could be had and cannot any more is left out; one that could not is none of these any more when it
-        can be had again, or is not asked for.
+        can be had again, or is not asked for. The hours of its own bay group say nothing of a day spent elsewhere.
         """
         before, after = self._fit(held.right, after=False), self._fit(held.right, after=True)
         lost = {day for day, fits in after.items() if not fits and before.get(day, True)}
         found = {day for day, fits in before.items() if not fits and after.get(day, True)}
-        return (held.right.days_left_out - found) | lost
+        return (held.right.days_left_out - found) | (lost - held.elsewhere)
 
     def _fit(self, right: Permit, *, after: bool) -> Mapping[date, bool]:
         """Say of every asked day that a changed day touches whether its stay fits the hours."""
-        common = replace(right, id=0, household_id=0, absences=(), days_left_out=frozenset(), offered=False)
+        common = replace(right, id=0, household_id=0, absences=(), days_left_out=frozenset(), offered=False, detours=())
         key = (after, common)
         if key not in self._fits:
             self._fits[key] = self._looked_at(right, self._hours[right.bay_group_id, after], after=after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -12,11 +13,14 @@ from sqlalchemy import Connection, Engine, text
 from typer.testing import CliRunner
 
 from api.accounts.opening import open_as
+from api.calendars.landing import land_notice
+from api.calendars.years import Day
 from api.cli.app import app
 from api.facilities.calling_off import call_off
 from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
 from api.openings.service import materialise
+from api.permits.service import end_permit
 from tests.api.round_town import DAY, LAST, NOW, make_round_town, small_garage
 from tests.api.withdrawn_town import ALL, PLANNER, WithdrawnTown, make_withdrawn_town
 
@@ -161,6 +165,68 @@ def test_what_has_taken_effect_is_not_called_off(connection: Connection, wanted:
     made = town.confirm(wanted)
     with pytest.raises(SupplyConflict, match="taken effect"):
         called_off(town, made.withdrawal_id, now=NOW + later)
+
+
+# ------------------------------------------------------------------------------------------------- the calendar
+
+
+def land_rest_day(town: WithdrawnTown, connection: Connection) -> None:
+    land_notice(
+        connection,
+        year=2026,
+        days=(Day(date(2026, 12, 16), "rest_day"),),
+        source="notice 1",
+        account_id=None,
+        now=NOW,
+        neighbourhood_id=town.town.neighbourhood,
+    )
+
+
+@pytest.mark.parametrize("days", ["daily", "workdays"])
+def test_a_calendar_notice_leaves_nights_spent_elsewhere_where_they_are(connection: Connection, days: str) -> None:
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    permit = town.holder(days=days)
+    start, end = datetime(2026, 12, 9, 12), datetime(2026, 12, 12, 12)  # noqa: DTZ001 -- as owners write it
+    town.confirm(Withdrawal("closure", "emergency", "flood", start=start, end=end))
+    nights = [date(2026, 12, day) for day in (8, 9, 10, 11, 14)]
+    assert [town.place(permit, night=night) for night in nights] == ["a", "b", "b", "b", "a"]
+    land_rest_day(town, connection)
+    assert [town.place(permit, night=night) for night in nights] == ["a", "b", "b", "b", "a"]
+    assert town.row("SELECT days_left_out FROM permits WHERE id = :id", id=permit)["days_left_out"] == []
+    town.require_whole()
+    told = town.number("SELECT count(*) FROM notices WHERE kind = 'permit_changed'")
+    assert told == (1 if days == "workdays" else 0)
+
+
+def test_a_permit_that_ends_while_a_notice_lands_gives_its_nights_back_once(engine: Engine) -> None:
+    with engine.begin() as connection:
+        town = make_withdrawn_town(connection, small_garage("a", 2), a=100)
+        permit = town.holder(days="workdays")
+        town.holder(days="workdays")
+
+    def land() -> None:
+        with engine.begin() as connection:
+            land_rest_day(town, connection)
+
+    with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
+        end_permit(connection, permit, reason="given_up", now=NOW)
+        landing = pool.submit(land)
+        wait_until_somebody_waits(engine)
+        connection.commit()
+        landing.result(timeout=60)
+    with engine.connect() as connection:
+        town.town.connection = connection
+        town.require_whole()
+
+
+def wait_until_somebody_waits(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        for _ in range(300):
+            if connection.scalar(waiting):
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waits")
 
 
 # ------------------------------------------------------------------------------------------------- whatever happens
