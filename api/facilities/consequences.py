@@ -121,14 +121,18 @@ def carry_out(
     """
     keep_others_waiting(connection, change.facility_id)
     offered = offered_now(connection, change.facility_id)
+    begins = _begins(connection, change, now=now)
     before = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)}
     savepoint = connection.begin_nested()
     make()
     written = materialise(connection, facility_ids=[change.facility_id], now=now)
     outside = {stay.stay_id for stay in written.stays_outside} - before
-    places = find_places(connection, change.facility_id, before=offered, after=change.after, now=now)
-    lost = hit_stays(connection, places, after=max(change.after, now))
-    hit = queries.stays_of(connection, sorted(outside.union(lost)), after=change.after)
+    places = find_places(connection, change.facility_id, before=offered, after=begins, now=now)
+    lost = set(hit_stays(connection, places, after=begins))
+    hit = [
+        *queries.stays_of(connection, sorted(outside - lost), after=change.after),
+        *queries.stays_of(connection, sorted(lost), after=begins),
+    ]
     found = _consequences(change, hit, places)
     if token is None or (token != found.token and (token or hit or places.fates)):
         found = replace(found, bookings_movable=num_movable(connection, [row.id for row in hit], now=now))
@@ -137,6 +141,17 @@ def carry_out(
     savepoint.commit()
     withdrawal_id = _carry_on(connection, change, hit, found, places, principal=principal, now=now)
     return Outcome(found, withdrawal_id=withdrawal_id, done=True)
+
+
+def _begins(connection: Connection, change: Change, *, now: datetime) -> datetime:
+    """
+    Return from when on permits lose what is taken back.
+
+    Fewer bays or hours hold for every night that is not sold yet, however long the notice; a closure only shuts at its
+    own time anyway.
+    """
+    sold_until = queries.sold_until(connection, change.facility_id)
+    return max(now, min(change.after, sold_until or change.after))
 
 
 def _consequences(change: Change, hit: Sequence[Row[Any]], places: Rehousing) -> Consequences:

@@ -38,6 +38,14 @@ def limit_bays(connection: Connection, group_id: int, bays: int) -> None:
     connection.execute(update(w).where(w.c.bay_group_id == group_id, w.c.bays > bays).values(bays=bays))
 
 
+def sold_until(connection: Connection, facility_id: int) -> datetime | None:
+    """Return up to when a facility's nights are sold, None where they are not."""
+    found: datetime | None = connection.scalar(
+        text("SELECT materialised_until FROM facilities WHERE id = :id"), {"id": facility_id}
+    )
+    return found
+
+
 def set_status(connection: Connection, facility_id: int, status: str) -> None:
     """Say that a facility is published or withdrawn."""
     connection.execute(update(_f).where(_f.c.id == facility_id).values(status=status))
