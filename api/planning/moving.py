@@ -41,6 +41,8 @@ class Mover:
     walks: Mapping[int, int]
     """Metres by facility id."""
     pattern: Pattern
+    last: int
+    """Day number of the last night of the right: what a stay runs beyond it takes no bay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +159,7 @@ class _Options:
         self.covers: list[tuple[Minutes, Minutes]] = []
         self._places = places
         self._timetables = self._distinct(places, kinds)
-        self._known: dict[tuple[int, int], tuple[int, NDArray[np.bool_]] | None] = {}
+        self._known: dict[tuple[int, int, int], tuple[int, NDArray[np.bool_]] | None] = {}
         self._cover_numbers: dict[bytes, int] = {}
 
     def _distinct(self, places: Sequence[Place], kinds: DayKinds) -> list[Timetable]:
@@ -177,20 +179,21 @@ class _Options:
             walk_m = mover.walks.get(place.facility_id)
             if walk_m is None or walk_m > mover.limit_m or mover.value_m <= walk_m or not _suits(mover, place):
                 continue
-            fit = self._fit(mover.pattern, self._timetables[number])
+            fit = self._fit(mover.pattern, mover.last, self._timetables[number])
             if fit is not None:
                 found.append(_Option(number, walk_m, mover.value_m - walk_m, *fit))
         return found
 
-    def _fit(self, pattern: Pattern, timetable: Timetable) -> tuple[int, NDArray[np.bool_]] | None:
-        key = id(pattern), id(timetable)
+    def _fit(self, pattern: Pattern, last: int, timetable: Timetable) -> tuple[int, NDArray[np.bool_]] | None:
+        key = id(pattern), last, id(timetable)
         if key not in self._known:
             left_out = days_left_out(pattern, timetable)
-            self._known[key] = None if left_out is None else (self._cover(pattern, left_out), left_out)
+            self._known[key] = None if left_out is None else (self._cover(pattern, left_out, last), left_out)
         return self._known[key]
 
-    def _cover(self, pattern: Pattern, left_out: NDArray[np.bool_]) -> int:
+    def _cover(self, pattern: Pattern, left_out: NDArray[np.bool_], last: int) -> int:
         nights = nights_covered(pattern.starts[~left_out], pattern.ends[~left_out])
+        nights = nights[nights <= last]
         number = self._cover_numbers.setdefault(nights.tobytes(), len(self.covers))
         if number == len(self.covers):
             self.covers.append(_runs(nights))

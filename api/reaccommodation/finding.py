@@ -62,7 +62,8 @@ class Fate:
         if self.move is None:
             return []
         kept = ~self.move.left_out
-        return [int(night) for night in nights_covered(self.hit.lost.starts[kept], self.hit.lost.ends[kept])]
+        nights = nights_covered(self.hit.lost.starts[kept], self.hit.lost.ends[kept])
+        return [int(night) for night in nights if night <= self.hit.holding.last]
 
     @property
     def num_left_out(self) -> int:

@@ -139,6 +139,11 @@ def _one_night(start: int, end: int) -> frozenset[int]:
     return frozenset(nights_covered(np.array([start]), np.array([end])).tolist())
 
 
+def _returns(holding: Holding, first: int) -> bool:
+    """Whether the permit spends nights elsewhere from a day on, which are not lost here."""
+    return holding.elsewhere_until is not None and holding.elsewhere_until >= first
+
+
 def _hit(holding: Holding, lost: Flags, unrolled: Unrolled) -> Hit:
     pattern = holding.pattern
     nights = unrolled.nights(pattern, lost) - unrolled.nights(pattern, ~lost)
@@ -148,5 +153,5 @@ def _hit(holding: Holding, lost: Flags, unrolled: Unrolled) -> Hit:
         holding=holding,
         lost=unrolled.part(pattern, lost),
         nights=nights & holding.nights,
-        for_good=whole and holding.detour_id is None and not holding.has_detours,
+        for_good=whole and holding.detour_id is None and not _returns(holding, int(first)),
     )

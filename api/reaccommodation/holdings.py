@@ -31,8 +31,8 @@ class Holding:
         Its stays there that may not be over; equal ones are the same object.
     nights
         Day numbers of what it takes of the group's ledger.
-    has_detours
-        Whether it spends other nights elsewhere.
+    elsewhere_until
+        Day number of the last night that it spends elsewhere, None where there is none.
     rank
         (tier, rounds waited from most to fewest, draw): lower goes first.
     """
@@ -43,7 +43,7 @@ class Holding:
     walk_m: int | None
     pattern: Pattern
     nights: frozenset[int]
-    has_detours: bool
+    elsewhere_until: int | None
     tier: int
     rank: tuple[int, int, bytes, int]
 
@@ -51,6 +51,11 @@ class Holding:
     def permit_id(self) -> int:
         """Id of the permit."""
         return int(self.permit.permit_id)
+
+    @property
+    def last(self) -> int:
+        """Day number of its last night."""
+        return day_number(self.permit.last)
 
     @property
     def is_offer(self) -> bool:
@@ -63,7 +68,7 @@ class Holding:
         limit = self.permit.max_walk_m or policy.get("max_walk_m", 500)
         tiers = policy.get("tier_value_m", (15000, 10000, 5000))
         value = tiers[self.tier - 1] + policy.get("waiting_value_m", 500) * -self.rank[1]
-        return Mover(value, limit, self.permit.needs, self.permit.height_m, walks, lost)
+        return Mover(value, limit, self.permit.needs, self.permit.height_m, walks, lost, self.last)
 
 
 class Unrolled:
@@ -130,7 +135,7 @@ def _holding(row: Row[Any], unrolled: Unrolled) -> Holding:
         walk_m=row.walk_m,
         pattern=pattern,
         nights=nights,
-        has_detours=row.away is not None,
+        elsewhere_until=max(day_numbers(row.away), default=None),
         tier=tier,
         rank=(tier, -rounds, draw, row.permit_id),
     )

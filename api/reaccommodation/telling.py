@@ -15,6 +15,7 @@ from api.reaccommodation.finding import Fate, Rehousing, dates_of
 from api.reaccommodation.stays import MovedStay
 
 _MOST_NAMED = 60
+_A_DAY = timedelta(days=1)
 _KINDS = {
     "moved": "permit_moved",
     "elsewhere": "permit_moved",
@@ -52,7 +53,10 @@ def notices_of(found: Rehousing, made: Mapping[int, int], moved: Sequence[MovedS
     for stay in moved:
         if stay.old.kind == "permit":
             nights.setdefault(stay.old.permit_id, []).append(stay)
-    told = [_of_permit(fate, made, nights.get(fate.hit.holding.permit_id, ()), cause) for fate in found.fates]
+    told = [
+        _of_permit(fate, made, nights.get(fate.hit.holding.permit_id, ()), cause, today=found.today)
+        for fate in found.fates
+    ]
     others = [stay for permit, stays in nights.items() if permit not in hit for stay in stays]
     return told + [_of_stay(stay, cause) for stay in (*(s for s in moved if s.old.kind == "booking"), *others)]
 
@@ -82,7 +86,9 @@ def notices_of_bays(
     ]
 
 
-def _of_permit(fate: Fate, made: Mapping[int, int], nights: Sequence[MovedStay], cause: Cause) -> NewNotice:
+def _of_permit(
+    fate: Fate, made: Mapping[int, int], nights: Sequence[MovedStay], cause: Cause, *, today: date
+) -> NewNotice:
     holding, move = fate.hit.holding, fate.move
     lost = dates_of(fate.hit.lost.days)
     facts = {
@@ -92,7 +98,7 @@ def _of_permit(fate: Fate, made: Mapping[int, int], nights: Sequence[MovedStay],
         "last": lost[-1].isoformat(),
         "nights": len(lost),
         "walk_before_m": holding.walk_m,
-        "next_date": _next_date(fate, lost),
+        "next_date": _next_date(fate, lost, today=today),
     }
     if move is not None:
         facts |= {"new_facility": move.place.facility_id, "walk_m": move.walk_m, "for_good": fate.hit.for_good}
@@ -110,13 +116,16 @@ def _of_permit(fate: Fate, made: Mapping[int, int], nights: Sequence[MovedStay],
     return NewNotice(holding.permit.household_id, _KINDS[fate.outcome], facts)
 
 
-def _next_date(fate: Fate, lost: Sequence[date]) -> str:
-    """Return the first evening at the new place, or the first without one, or the first at the old place again."""
-    if fate.move is not None:
-        return dates_of(fate.evenings)[0].isoformat()
+def _next_date(fate: Fate, lost: Sequence[date], *, today: date) -> str:
+    """
+    Return the first evening at the new place, or the first without one, or the first at the old place again.
+
+    It is never over: whoever has to leave in the night is told of the evening to come.
+    """
+    evenings = lost if fate.move is None else dates_of(fate.evenings)
     if fate.outcome == "nights_left_out":
-        return (lost[-1] + timedelta(days=1)).isoformat()
-    return lost[0].isoformat()
+        evenings = [day for day in dates_of(fate.hit.holding.pattern.days) if day > lost[-1]] or [lost[-1] + _A_DAY]
+    return next((day for day in evenings if day >= today), today).isoformat()
 
 
 def _texts(dates: Sequence[date]) -> list[str]:

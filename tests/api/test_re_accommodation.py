@@ -281,3 +281,68 @@ def test_tonight_is_moved_first_in_an_emergency(connection: Connection) -> None:
     assert old == {"state": "ended", "end_reason": "withdrawn"}
     assert town.place(permit, night=date(2026, 12, 5)) == "b"
     assert timedelta(0) < now - NOW
+
+
+def test_nights_once_spent_elsewhere_do_not_keep_a_permit_from_moving_for_good(connection: Connection) -> None:
+    """The closure is over when the garage goes: the permit moves to `b`, and is no string of nights spent there."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    permit = town.holder()
+    town.confirm(closure(date(2026, 12, 10), date(2026, 12, 12)))
+    town.confirm(Withdrawal("facility", "emergency", "fire"), now=NOW + 20 * DAY)
+    assert town.number("SELECT count(*) FROM permits WHERE state = 'active'") == 1
+    assert town.row("SELECT state FROM permits WHERE id = :id", id=permit)["state"] == "ended"
+    assert town.place(permit, night=LAST) == "b"
+
+
+def test_nights_once_left_out_do_not_keep_a_household_off_the_list(connection: Connection) -> None:
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    permit = town.holder()
+    town.confirm(closure(date(2026, 12, 10), date(2026, 12, 12)))
+    town.confirm(Withdrawal("facility", "emergency", "fire"), now=NOW + 20 * DAY)
+    assert town.row("SELECT state FROM permits WHERE id = :id", id=permit)["state"] == "ended"
+    assert town.row("SELECT state FROM waitlist_entries")["state"] == "waiting"
+
+
+def test_after_a_notice_longer_than_nights_are_sold_every_permit_has_its_bay_until_then(connection: Connection) -> None:
+    """Nights are sold until the ninth, and one bay of two goes on the 25th: the lower permit leaves on the ninth."""
+    town = make_withdrawn_town(connection, small_garage("a", 2), small_garage("b", 1), a=100, b=400)
+    lower, higher = town.holder(), town.holder(tier=1)
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=NOW)
+    notice = Withdrawal("bays", "planned", "own cars", bay_group="std", bays=1, start=local(date(2026, 12, 25)))
+    town.confirm(notice)
+    nights = [date(2026, 12, day) for day in (7, 15, 28)]
+    assert [town.place(lower, night=night) for night in nights] == ["a", "b", "b"]
+    assert [town.place(higher, night=night) for night in nights] == ["a", "a", "a"]
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=NOW + 10 * DAY)
+    placed = "SELECT count(*) FROM stays WHERE state = 'confirmed' AND night = :night"
+    assert [town.number(placed, night=night) for night in nights[:2]] == [2, 2]
+    assert town.facts(lower, "permit_moved")["first"] == "2026-12-09"
+
+
+def test_a_stay_that_runs_beyond_the_term_needs_no_bay_there_to_be_moved(connection: Connection) -> None:
+    """The last stay runs through the rest days of January, which no ledger has yet."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    permit = town.holder(stay_through=True, days="workdays")
+    town.confirm()
+    assert town.outcomes() == {permit: "moved"}
+    assert town.place(permit, night=LAST) == "b"
+
+
+def test_whoever_comes_back_after_a_closure_is_told_of_its_next_evening_there(connection: Connection) -> None:
+    """The closure is over on Saturday, and the permit is for workdays: Monday is the next."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    permit = town.holder(days="mon tue wed thu fri")
+    town.confirm(closure(date(2026, 12, 10), date(2026, 12, 11)))
+    assert town.facts(permit, "permit_changed")["next_date"] == "2026-12-14"
+
+
+def test_whoever_has_to_leave_at_night_is_told_of_the_evening_to_come(connection: Connection) -> None:
+    """Fire at three in the morning of the sixth, with the car on its bay: it has another one at once."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    permit = town.holder()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=datetime.fromisoformat("2026-12-05T07:00Z"))
+    town.confirm(Withdrawal("facility", "emergency", "fire"), now=datetime.fromisoformat("2026-12-05T19:00Z"))
+    told = town.facts(permit, "permit_moved")
+    assert (told["first"], told["next_date"]) == ("2026-12-05", "2026-12-06")
+    assert [each["night"] for each in told["single_nights"]] == ["2026-12-05"]
+    assert told["single_nights"][0]["facility"] == town.town.facilities["b"]
