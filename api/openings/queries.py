@@ -160,12 +160,13 @@ def move_materialised_until(connection: Connection, until_min: Mapping[int, int]
 _OUTSIDE = """
     SELECT s.id, g.facility_id, s.kind, s.state
     FROM stays s JOIN bays b ON b.id = s.bay_id JOIN bay_groups g ON g.id = b.bay_group_id
-    JOIN facilities f ON f.id = g.facility_id
-    WHERE g.facility_id = ANY(:ids) AND s.state = :state AND s.during && tstzrange(:now, f.materialised_until)
+    JOIN facilities f ON f.id = g.facility_id CROSS JOIN LATERAL (SELECT tstzrange(
+        :now, CASE WHEN f.materialised_until < :now THEN :now ELSE f.materialised_until END) AS during) AS sold
+    WHERE g.facility_id = ANY(:ids) AND s.bay_id IS NOT NULL AND s.state = :state AND s.during && sold.during
       AND NOT EXISTS (
         SELECT FROM openings o
         WHERE o.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
-          AND o.during @> s.during * tstzrange(:now, f.materialised_until)
+          AND o.during @> s.during * sold.during
           AND (lower(s.during) < :now OR o.starts @> lower(s.during))
           AND (upper(s.during) > f.materialised_until OR o.ends @> upper(s.during)))
 """
