@@ -157,18 +157,25 @@ def move_materialised_until(connection: Connection, until_min: Mapping[int, int]
     connection.execute(query, {"ids": list(until_min), "until": until})
 
 
+# Bay by bay: what a whole town has at these times would be read otherwise, its stays and openings alike.
 _OUTSIDE = """
-    SELECT s.id, g.facility_id, s.kind, s.state
-    FROM stays s JOIN bays b ON b.id = s.bay_id JOIN bay_groups g ON g.id = b.bay_group_id
-    JOIN facilities f ON f.id = g.facility_id CROSS JOIN LATERAL (SELECT tstzrange(
-        :now, CASE WHEN f.materialised_until < :now THEN :now ELSE f.materialised_until END) AS during) AS sold
-    WHERE g.facility_id = ANY(:ids) AND s.bay_id IS NOT NULL AND s.state = :state AND s.during && sold.during
-      AND NOT EXISTS (
+    SELECT s.id, b.facility_id, s.kind, s.state
+    FROM (
+        SELECT y.id, y.number, y.bay_group_id, f.id AS facility_id, f.materialised_until AS until, tstzrange(
+            :now, CASE WHEN f.materialised_until < :now THEN :now ELSE f.materialised_until END) AS sold
+        FROM facilities f JOIN bay_groups g ON g.facility_id = f.id JOIN bays y ON y.bay_group_id = g.id
+        WHERE f.id = ANY(:ids)
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT s.id, s.kind, s.state, s.during FROM stays s
+        WHERE s.bay_id = b.id AND s.bay_id IS NOT NULL AND s.state = :state AND s.during && b.sold OFFSET 0
+    ) AS s
+    WHERE NOT EXISTS (
         SELECT FROM openings o
-        WHERE o.bay_group_id = g.id AND b.number BETWEEN o.first_number AND o.last_number
-          AND o.during @> s.during * sold.during
+        WHERE o.facility_id = b.facility_id AND o.bay_group_id = b.bay_group_id
+          AND b.number BETWEEN o.first_number AND o.last_number AND o.during @> s.during * b.sold
           AND (lower(s.during) < :now OR o.starts @> lower(s.during))
-          AND (upper(s.during) > f.materialised_until OR o.ends @> upper(s.during)))
+          AND (upper(s.during) > b.until OR o.ends @> upper(s.during)))
 """
 
 

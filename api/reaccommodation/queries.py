@@ -132,3 +132,9 @@ def list_lost_stays(connection: Connection, lost: Sequence[tuple[int, int, str]]
         "after": after,
     }
     return list(connection.scalars(_LOST_NIGHTS, values))
+
+
+def permits_of_stays(connection: Connection, stay_ids: Sequence[int]) -> set[int]:
+    """Return the permits whose nights are among stays."""
+    query = text("SELECT DISTINCT permit_id FROM stays WHERE id = ANY(:ids) AND permit_id IS NOT NULL")
+    return set(connection.scalars(query, {"ids": list(stay_ids)}))

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, text
 from api.calendars.clock import date_of
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
+from api.openings.service import place_nights_at
 from api.permits.ledger import LedgerShort, fill_ledger, take_nights
 from api.reaccommodation import queries
 from api.reaccommodation.dates import day_numbers
-from api.reaccommodation.stays import place_nights
 from api.waitlist.service import follow
 
 _LOSERS = text(
@@ -77,7 +77,7 @@ def give_back(connection: Connection, facility_id: int, withdrawal_id: int, *, n
             fill_ledger(connection, [facility_id], first=nights.first, last=nights.last)
         rows = list(connection.execute(_LOSERS, {"withdrawal": withdrawal_id}))
         _restore(connection, rows, withdrawal_id, now=now)
-        place_nights(connection, [row.permit_id for row in rows], [facility_id], now=now)
+        place_nights_at(connection, [facility_id], permit_ids=[row.permit_id for row in rows], now=now)
         tell(connection, [_told(row, facility_id, withdrawal_id) for row in rows], now=now)
         connection.execute(_WAIT_HERE, {"withdrawal": withdrawal_id})
         follow(connection, queries.groups_of(connection, [facility_id]), now=now)

@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 
 from api.notices.service import tell
 from api.openings.permit_queries import rights_of_worker
+from api.openings.service import place_nights_at
 from api.permits.ledger import lock_ledger, require_enough
 from api.reaccommodation import queries, writing_queries
 from api.reaccommodation.carrying import lost_stays, move_permits
 from api.reaccommodation.finding import Rehousing, find_places, offered_now
-from api.reaccommodation.stays import MovedStay, move_stays, note_stays, place_nights
+from api.reaccommodation.stays import MovedStay, move_stays, note_stays
 from api.reaccommodation.telling import Cause, notices_of, notices_of_bays
 from api.reaccommodation.waiting import put_onto_list
 
@@ -96,9 +97,9 @@ def _place_stays(
     connection: Connection, found: Rehousing, made: dict[int, int], ended: Sequence[int], *, now: datetime
 ) -> list[MovedStay]:
     """Place what is sold of the permits' nights at their new places, then look for single bays for what is left."""
-    permits = {row.permit_id for row in writing_queries.list_ended_stays(connection, ended) if row.kind == "permit"}
+    permits = queries.permits_of_stays(connection, ended)
     permits |= {fate.hit.holding.permit_id for fate in found.fates}
     places = {fate.move.place.facility_id for fate in found.fates if fate.move is not None}
     wanted = [made.get(permit, permit) for permit in sorted(permits)]
-    place_nights(connection, wanted, {found.facility.id, *places}, now=now)
+    place_nights_at(connection, sorted({found.facility.id, *places}), permit_ids=wanted, now=now)
     return move_stays(connection, ended, made, now=now)

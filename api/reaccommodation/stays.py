@@ -1,4 +1,4 @@
-"""The nights that are sold already: those of permits placed anew, bookings moved to the nearest free bay."""
+"""Stays that are sold already, moved to the nearest free bay."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from api.openings.placing import Selling, place_permit_nights
-from api.openings.queries import group_ids
-from api.openings.service import calendar_around
-from api.openings.ticks import utc_minute
 from api.reaccommodation import queries, writing_queries
 
 
@@ -25,28 +20,6 @@ class MovedStay:
     new_id: int | None
     facility_id: int | None
     walk_m: int | None
-
-
-def place_nights(
-    connection: Connection, permit_ids: Sequence[int], facility_ids: Iterable[int], *, now: datetime
-) -> None:
-    """Give the nights of permits bays at facilities, as far as these are sold; the caller acts as the worker."""
-    rows = queries.describe_facilities(connection, sorted(set(facility_ids))).values()
-    selling = [
-        Selling(
-            facility_id=row.id,
-            group_ids=tuple(group_ids(connection, [row.id]).values()),
-            zone=(zone := ZoneInfo(row.timezone)),
-            kinds=calendar_around(
-                connection, row.neighbourhood_id, country=row.country, today=now.astimezone(zone).date()
-            ),
-            until_min=utc_minute(row.materialised_until),
-        )
-        for row in rows
-        if row.status == "published" and row.materialised_until is not None
-    ]
-    if selling and permit_ids:
-        place_permit_nights(connection, selling, permit_ids=permit_ids, now=now)
 
 
 def move_stays(
