@@ -30,6 +30,7 @@ from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
 from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
 from api.waitlist.moving import move_entries
+from api.waitlist.jobs import ask_for_dates
 from api.waitlist.service import NewEntry, join_waitlist
 
 HELPED = ("full", "no_value")
@@ -83,6 +84,7 @@ def publish_plan(
     with rights_of_worker(connection):  # planners do not see who lives where
         for household_id in queries.list_moved(connection, round_id):
             move_entries(connection, household_id, now=now)
+    ask_for_dates(connection)
     waiting = {entry.application_id for entry in entries}
     refused = [o for o in outcomes if o.bay_group_id is None and o.application_id not in waiting]
     tell(connection, [_refusal(outcome, row) for outcome in refused], now=now)

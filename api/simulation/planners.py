@@ -19,6 +19,7 @@ from api.rounds.publishing import publish_plan
 from api.rounds.queries import get_round
 from api.simulation.people import Person, shuffled
 from api.simulation.season import Season
+from api.waitlist.jobs import refresh_dates
 
 PREPARATION = timedelta(days=24)
 """From the announcement of a round to the first evening of its term."""
@@ -128,6 +129,7 @@ def _publish(season: Season, round_id: int) -> None:
         plan_id = find_newest_plan(connection, round_id) or 0
         publish_plan(connection, round_id, plan_id, secret=secret, now=season.now)
     season.tally["rounds_published"] += 1
+    refresh_dates(season.engine, now=season.now)
 
 
 def _moment(season: Season, day: date, *, hour: int) -> datetime:
