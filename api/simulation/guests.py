@@ -23,6 +23,7 @@ _WITHOUT_BAY = text(
         SELECT FROM stays s WHERE s.household_id = h.id AND s.state IN ('held', 'confirmed')
           AND s.during && tstzrange(:start, :end)
     ) AND NOT EXISTS (SELECT FROM permits p WHERE p.household_id = h.id AND p.state IN ('offered', 'active'))
+      AND NOT EXISTS (SELECT FROM plates_off_list o WHERE o.household_id = h.id AND o.ends_at > :start)
     ORDER BY h.id
     """
 )
