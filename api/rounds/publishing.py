@@ -29,8 +29,8 @@ from api.rounds.folder_queries import get_settings
 from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
 from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
-from api.waitlist.moving import move_entries
 from api.waitlist.jobs import ask_for_dates
+from api.waitlist.moving import move_entries
 from api.waitlist.service import NewEntry, join_waitlist
 
 HELPED = ("full", "no_value")
