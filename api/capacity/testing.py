@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binom
+from scipy.special import bdtrc, betaincinv
 
 from api.capacity.order import Floats, Past, bound_for
 
@@ -102,11 +102,11 @@ def _score(days: Past, bounds: Floats, *, bays: int, confidence: float) -> Score
         offered=float(offered.mean()),
         unused=float(np.maximum(free - offered, 0).mean()),
         worst=float(kept.mean(axis=0).min()),
-        drifting=bool(binom.sf(np.ceil(missed) - 1, len(recent), 1 - confidence) < _SURPRISING),
+        drifting=bool(bdtrc(np.ceil(missed) - 1, len(recent), 1 - confidence) < _SURPRISING),
     )
 
 
 def _interval(kept: float, days: int) -> tuple[float, float]:
-    low = float(beta.ppf(0.025, kept, days - kept + 1)) if kept > 0 else 0.0
-    high = float(beta.ppf(0.975, kept + 1, days - kept)) if kept < days else 1.0
+    low = float(betaincinv(kept, days - kept + 1, 0.025)) if kept > 0 else 0.0
+    high = float(betaincinv(kept + 1, days - kept, 0.975)) if kept < days else 1.0
     return low, high

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row
 
 from api.gates.lateness import late_exits, no_shows
 from api.kpis import queries
-from api.planning.service_report import gini, jain
+from api.planning.fairness import gini, jain
 
 Json = dict[str, Any]
 _PLACES = 4

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -136,6 +135,8 @@ def size_buffer(
 
 def _cover_all(law: LateLaw, *, bays: int, confidence: float) -> Sizing:
     buffers = np.arange(bays + 1)
+    from scipy.stats import betabinom  # noqa: PLC0415 -- takes a second and much memory to load: for jobs only
+
     chances = np.asarray(betabinom.cdf(buffers, bays - buffers, law.alpha, law.beta), dtype=np.float64)
     buffer = int(np.argmax(chances >= confidence))
     return Sizing(buffer, float(chances[buffer]), "every_bay_wanted")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,13 @@ from allocator.check import faults_of
 from allocator.draw import draw_key
 from allocator.errors import PlanRejected
 from allocator.instance import Instance
-from allocator.solve import Solution, solve
 from api.calendars.day_kinds import DayKinds
 from api.calendars.unroll import Minutes, unroll_facility
 from api.neighbourhoods.model import Facility
 from api.planning.eligibility import Pattern, Timetable, admitted, days_left_out, timetable_of
+
+if TYPE_CHECKING:
+    from allocator.solve import Solution
 
 _MOST_RANKED = 2000
 """Beyond so many, ties are left to the allocator: values that carry the order as well would be too large for it."""
@@ -120,6 +123,8 @@ def find_moves(movers: Sequence[Mover], places: Sequence[Place], kinds: DayKinds
         return Moves((None,) * len(movers), 0, 0)
     scale = len(movers) ** 2 + 1 if len(movers) <= _MOST_RANKED else 1
     instance = _instance([pairs[number] for number in asked], places, options.covers, movers=len(movers), scale=scale)
+    from allocator.solve import solve  # noqa: PLC0415 -- the engines take seconds and much memory to load
+
     solution = solve(instance)
     _require_accepted(instance, solution)
     taken = solution.taken.tolist()

@@ -17,6 +17,7 @@ from api.neighbourhoods.read import read_folder
 from api.pages.hours import hourly_use
 from api.planning.decision_costs import decision_costs
 from api.planning.envy import justified_envies
+from api.planning.fairness import gini, jain
 from api.planning.held_plan import read_held_plan, require_same_files
 from api.planning.walking import walks_of
 from api.plans.plan_file import read_plan
@@ -118,22 +119,6 @@ def service_report(
         "stability": _stability(answers),
         "decisions": _decisions(neighbourhood),
     }
-
-
-def gini(values: NDArray[np.int64]) -> float:
-    """Gini coefficient Σᵢ Σⱼ |xᵢ − xⱼ| / (2 n² mean): 0 when all are equal, and for nothing at all."""
-    total = int(values.sum())
-    if not total:
-        return 0.0
-    count = len(values)
-    ranks = 2 * np.arange(1, count + 1) - count - 1
-    return round(float(ranks @ np.sort(values)) / (count * total), _PLACES)
-
-
-def jain(values: NDArray[np.int64]) -> float:
-    """Jain's index (Σ x)² / (n Σ x²): 1 when all are equal, and for nothing at all (Jain, Chiu & Hawe 1984)."""
-    squares = int((values**2).sum())
-    return round(int(values.sum()) ** 2 / (len(values) * squares), _PLACES) if squares else 1.0
 
 
 def _answers(neighbourhood: Neighbourhood, plan: Mapping[str, Any], name: str) -> pl.DataFrame:

@@ -18,7 +18,8 @@ from api.neighbourhoods.read import read_folder
 from api.planning.allocate import Allocation, allocate, allocate_folder
 from api.planning.decision_costs import decision_costs
 from api.planning.envy import justified_envies
-from api.planning.service_report import gini, jain, report_of_files, service_report
+from api.planning.fairness import gini, jain
+from api.planning.service_report import report_of_files, service_report
 from tests.api.bases import solved_base
 from tests.api.tiny import TINY, copy_of_tiny, one_best_plan
 
