@@ -41,14 +41,16 @@ _FREE = text(
     "AND night <= CAST(:last AS date) AND bays > 0 GROUP BY 1, 2"
 )
 _PERMITS = text(
-    "SELECT p.bay_group_id, p.days FROM permits p WHERE p.state = 'active' AND p.bay_group_id = ANY(:groups) "
-    "AND upper(p.term) > CAST(:today AS date) AND p.application_id IS NOT NULL ORDER BY p.id"
+    # Of this round only: what another term's holders give up frees no bay for this list.
+    "SELECT p.bay_group_id, p.days FROM permits p JOIN applications a ON a.id = p.application_id "
+    "WHERE a.round_id = :round AND p.state = 'active' AND p.bay_group_id = ANY(:groups) "
+    "AND upper(p.term) > CAST(:today AS date) ORDER BY p.id"
 )
 _PENDING = text(
     """
     SELECT p.bay_group_id, p.days, o.source = 'waitlist' AS listed, o.made_at, o.delivered_at, o.expires_at
-    FROM offers o JOIN permits p ON p.id = o.permit_id
-    WHERE o.state = 'pending' AND p.bay_group_id = ANY(:groups) ORDER BY o.id
+    FROM offers o JOIN permits p ON p.id = o.permit_id JOIN applications a ON a.id = p.application_id
+    WHERE a.round_id = :round AND o.state = 'pending' AND p.bay_group_id = ANY(:groups) ORDER BY o.id
     """
 )
 _SEEN_OFFERS = text(
@@ -153,14 +155,14 @@ def list_free(connection: Connection, groups: Sequence[int], *, today: date, las
     return list(connection.execute(_FREE, {"groups": list(groups), "today": today, "last": last}))
 
 
-def list_permits(connection: Connection, groups: Sequence[int], *, today: date) -> list[Row[Any]]:
-    """List what permits take of bay groups now."""
-    return list(connection.execute(_PERMITS, {"groups": list(groups), "today": today}))
+def list_permits(connection: Connection, round_id: int, groups: Sequence[int], *, today: date) -> list[Row[Any]]:
+    """List what permits of a round take of bay groups now."""
+    return list(connection.execute(_PERMITS, {"round": round_id, "groups": list(groups), "today": today}))
 
 
-def list_pending(connection: Connection, groups: Sequence[int]) -> list[Row[Any]]:
-    """List the offers of bay groups that nobody has answered."""
-    return list(connection.execute(_PENDING, {"groups": list(groups)}))
+def list_pending(connection: Connection, round_id: int, groups: Sequence[int]) -> list[Row[Any]]:
+    """List the offers of a round in bay groups that nobody has answered."""
+    return list(connection.execute(_PENDING, {"round": round_id, "groups": list(groups)}))
 
 
 def seen_offers(connection: Connection, neighbourhood_id: int, *, since: datetime, now: datetime) -> list[Row[Any]]:

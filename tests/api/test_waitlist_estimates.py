@@ -108,6 +108,33 @@ def test_with_a_record_those_ahead_get_dates_in_their_order_and_those_too_far_ba
     assert list(positions) == list(range(1, 49))
 
 
+def test_what_is_held_and_offered_for_another_term_frees_no_bay_for_a_list(town: RoundTown) -> None:
+    """A term's permits run on while the next round's list begins, whose offers wait while the old list ends."""
+    publish(town, declined=2, waiting=5)
+
+    def standing() -> tuple[int, int]:
+        place = date_queries.find_round(town.connection, town.round)
+        assert place is not None
+        lists = read_lists(town.connection, place, now=NOW + 41 * HOUR).lists
+        return len(lists.permit_group), len(lists.offer_group)
+
+    permits, offers = standing()
+    assert permits > 0
+    assert offers == 2
+    other = town.count(
+        "INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work,"
+        " number_source) SELECT neighbourhood_id, 'next', opens_at, closes_at, publishes_at, term, policy, work,"
+        " number_source"
+        " FROM rounds WHERE id = :round RETURNING id",
+        round=town.round,
+    )
+    town.connection.execute(
+        text("UPDATE applications SET round_id = :other WHERE id IN (SELECT application_id FROM permits)"),
+        {"other": other},
+    )
+    assert standing() == (0, 0)
+
+
 def test_a_household_is_told_its_dates_with_what_comes_next(town: RoundTown) -> None:
     publish(town, declined=12, waiting=60)
     accept_all(town, now=NOW + 60 * HOUR)
