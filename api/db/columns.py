@@ -33,6 +33,11 @@ def owner(
     return reference(name, table, cascade=True, nullable=nullable, primary_key=primary_key, index=index)
 
 
+def moment(name: str, *, nullable: bool = True) -> Column[datetime]:
+    """Tell when something happened, which is written down with it."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
 def moment_made(name: str = "created_at") -> Column[datetime]:
     """Tell when a row was made."""
     return Column(name, DateTime(timezone=True), nullable=False, server_default=text("now()"))

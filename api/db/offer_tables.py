@@ -7,7 +7,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -19,13 +18,8 @@ from sqlalchemy import (
     text,
 )
 
-from api.db.columns import identity, owner, reference
+from api.db.columns import identity, moment, owner, reference
 from api.db.tables import metadata
-
-
-def _moment(name: str, *, nullable: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
 
 offers = Table(
     "offers",
@@ -35,10 +29,10 @@ offers = Table(
     reference("household_id", "households", index=True),
     Column("source", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'pending'")),
-    _moment("made_at", nullable=False),
-    _moment("delivered_at"),
-    _moment("expires_at"),
-    _moment("decided_at"),
+    moment("made_at", nullable=False),
+    moment("delivered_at"),
+    moment("expires_at"),
+    moment("decided_at"),
     Column("decided_by", BigInteger),
     UniqueConstraint("permit_id"),
     CheckConstraint("source IN ('plan', 'waitlist', 're_accommodation')", name="source"),
@@ -59,9 +53,9 @@ waitlist_entries = Table(
     Column("rounds_waited", Integer, nullable=False),
     Column("draw", LargeBinary, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'waiting'")),
-    _moment("joined_at", nullable=False),
-    _moment("reached_at"),
-    _moment("ended_at"),
+    moment("joined_at", nullable=False),
+    moment("reached_at"),
+    moment("ended_at"),
     UniqueConstraint("application_id"),
     CheckConstraint("state IN ('waiting', 'offered', 'served', 'left')", name="state"),
     CheckConstraint("tier BETWEEN 1 AND 3", name="tier"),
@@ -83,7 +77,7 @@ waitlist_releases = Table(
     owner("bay_group_id", "bay_groups"),
     reference("permit_id", "permits"),
     Column("cause", Text, nullable=False),
-    _moment("released_at", nullable=False),
+    moment("released_at", nullable=False),
     Column("offered_entry_id", BigInteger, ForeignKey("waitlist_entries.id", ondelete="SET NULL")),
     UniqueConstraint("permit_id"),
     CheckConstraint(
@@ -99,7 +93,7 @@ waitlist_passes = Table(
     owner("entry_id", "waitlist_entries", primary_key=True, index=True),
     owner("bay_group_id", "bay_groups"),
     Column("night", Date),
-    _moment("passed_at", nullable=False),
+    moment("passed_at", nullable=False),
 )
 
 date_estimates = Table(
@@ -107,7 +101,7 @@ date_estimates = Table(
     metadata,
     identity(),
     owner("entry_id", "waitlist_entries"),
-    _moment("made_at", nullable=False),
+    moment("made_at", nullable=False),
     Column("position", Integer, nullable=False),
     Column("half_by", Date),
     Column("most_by", Date),

@@ -10,7 +10,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Double,
     ForeignKey,
     Index,
@@ -23,13 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import DATERANGE, JSONB, ExcludeConstraint
 
-from api.db.columns import identity, moment_made, owner, reference
+from api.db.columns import identity, moment, moment_made, owner, reference
 from api.db.tables import metadata
-
-
-def _moment(name: str, *, nullable: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
 
 rounds = Table(
     "rounds",
@@ -39,9 +33,9 @@ rounds = Table(
     Column("name", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'draft'")),
     Column("version", Integer, nullable=False, server_default=text("1")),
-    _moment("opens_at", nullable=False),
-    _moment("closes_at", nullable=False),
-    _moment("publishes_at", nullable=False),
+    moment("opens_at", nullable=False),
+    moment("closes_at", nullable=False),
+    moment("publishes_at", nullable=False),
     Column("term", DATERANGE, nullable=False),
     Column("policy", JSONB, nullable=False),
     Column("work", JSONB, nullable=False),
@@ -54,10 +48,10 @@ rounds = Table(
     Column("report", JSON),
     Column("created_by", BigInteger),
     moment_made(),
-    _moment("opened_at"),
-    _moment("closed_at"),
-    _moment("published_at"),
-    _moment("ended_at"),
+    moment("opened_at"),
+    moment("closed_at"),
+    moment("published_at"),
+    moment("ended_at"),
     CheckConstraint(
         "state IN ('draft', 'open', 'closed', 'allocating', 'in_review', 'published', 'active', 'ended', 'cancelled')",
         name="state",
@@ -113,8 +107,8 @@ applications = Table(
     Column("holds_facility_id", BigInteger, ForeignKey("facilities.id", ondelete="SET NULL")),
     Column("state", Text, nullable=False, server_default=text("'submitted'")),
     Column("version", Integer, nullable=False, server_default=text("1")),
-    _moment("submitted_at", nullable=False),
-    _moment("changed_at", nullable=False),
+    moment("submitted_at", nullable=False),
+    moment("changed_at", nullable=False),
     Column("submitted_by", BigInteger),
     Column("consent_noted", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("0 <= arrive_min AND arrive_min < leave_min", name="stay"),
@@ -142,7 +136,7 @@ application_documents = Table(
     owner("application_id", "applications", primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("seen_by", BigInteger, nullable=False),
-    _moment("seen_at", nullable=False),
+    moment("seen_at", nullable=False),
     CheckConstraint(
         "kind IN ('household_register', 'vehicle_licence', 'disability_card', 'veteran_card', 'birth_certificate', "
         "'other')",
@@ -160,7 +154,7 @@ round_decisions = Table(
     Column("decision", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("decided_by", BigInteger),
-    _moment("decided_at", nullable=False),
+    moment("decided_at", nullable=False),
     CheckConstraint("decision IN ('lock', 'reject')", name="decision"),
     CheckConstraint("decision = 'reject' OR facility_id IS NOT NULL", name="lock"),
     CheckConstraint("note <> ''", name="note"),
@@ -194,8 +188,8 @@ round_plans = Table(
     Column("rejected", Integer, nullable=False),
     Column("decisions_cost_m", BigInteger),
     Column("comparison", JSON),
-    _moment("checked_at"),
-    _moment("created_at", nullable=False),
+    moment("checked_at"),
+    moment("created_at", nullable=False),
     CheckConstraint("value_m <= bound_m", name="bound_m"),
     CheckConstraint("0 <= served AND served <= demands", name="served"),
 )

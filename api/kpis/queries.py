@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 # The answers of published plans; `held` says that the household held a permit when applications closed.
 _ANSWERS = text(
@@ -52,9 +52,10 @@ _WITHDRAWALS = text(
 )
 
 
-def _asked(connection: Connection, query: Any, *values: object) -> Sequence[Row[Any]]:  # noqa: ANN401 -- a statement
-    neighbourhood, since, until = values
-    return connection.execute(query, {"neighbourhood": neighbourhood, "since": since, "until": until}).all()
+def _asked(
+    connection: Connection, query: TextClause, owner: int, since: datetime, until: datetime
+) -> Sequence[Row[Any]]:
+    return connection.execute(query, {"neighbourhood": owner, "since": since, "until": until}).all()
 
 
 def list_answers(connection: Connection, owner: int, *, since: datetime, until: datetime) -> Sequence[Row[Any]]:

@@ -56,7 +56,7 @@ class Counter:
         """Give the code to be shown."""
         return Asked(reference)
 
-    def payment_confirmed(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> Paid:  # noqa: ARG002
+    def payment_confirmed(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> Paid:  # noqa: ARG002 -- as every provider is asked
         """Refuse: at the counter people sign in."""
         raise ConfirmationRefused("the counter confirms nothing by itself")
 

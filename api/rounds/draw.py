@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from api.accounts.keys import Keys
+from api.accounts.sealing import seal, unseal
 
-_VERSION = b"\x01"
-_NONCE_BYTES = 12
 SECRET_BYTES = 32
 
 
@@ -36,12 +33,10 @@ def seed_of(secret: bytes, public_number: str) -> int:
 
 
 def seal_secret(keys: Keys, secret: bytes) -> bytes:
-    """Seal a round's secret (AES-256-GCM, a nonce by chance), so that a copy of the database does not tell it early."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return _VERSION + nonce + AESGCM(keys.round_seal).encrypt(nonce, secret, b"round")
+    """Seal a round's secret, so that a copy of the database does not tell it early."""
+    return seal(keys.round_seal, secret, what="round")
 
 
 def unseal_secret(keys: Keys, sealed: bytes) -> bytes:
     """Open a sealed secret; cryptography's InvalidTag where the key is another."""
-    nonce, sealed_text = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-    return AESGCM(keys.round_seal).decrypt(nonce, sealed_text, b"round")
+    return unseal(keys.round_seal, sealed, what="round")
