@@ -198,16 +198,25 @@ def create_worker_app(settings: Settings) -> FastAPI:
 
     What opens and migrates is not loaded here: a worker has no use for it.
     """
-    return create_app(settings, make_engine(settings.database_url or ""))
+    app = create_app(settings, make_engine(settings.database_url or ""))
+    keep_what_there_is()
+    return app
+
+
+def keep_what_there_is() -> None:
+    """
+    Let a process that is about to serve look for garbage only in what it makes from here on.
+
+    What has been made up to here stays: looked through again and again it would stop requests for long. For the process
+    to say, not for an app: one that makes many apps, as tests do, would look through everything for each of them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # What has been made up to here stays: looked through for garbage again and again it would stop requests for long.
-    gc.collect()
-    gc.freeze()
     yield
-    gc.unfreeze()
     await app.state.quick_engine.dispose()
 
 

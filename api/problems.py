@@ -27,6 +27,7 @@ from api.accounts.refusals import (
     NotSignedIn,
     TooManyAttempts,
 )
+from api.accounts.sealing import SealBroken
 from api.bookings.errors import (
     BookingNotFound,
     HouseholdSuspended,
@@ -68,6 +69,8 @@ from api.notices.queries import NoticeNotFound
 from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, OfferNotFound
 from api.overstays.appeals import AppealImpossible, StrikeNotFound
 from api.overstays.policy import UnusablePolicy
+from api.overstays.striking import StrikeImpossible
+from api.permits.cars import CarDoesNotFit
 from api.permits.ledger import LedgerFull, LedgerShort
 from api.permits.service import AbsenceImpossible, AbsenceNotFound, PermitEnded, PermitNotFound
 from api.plans.queries import PlanNotFound
@@ -154,7 +157,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     HouseholdSuspended: (403, "Household suspended", "Its plate is on no list then: it was late too often."),
     StrikeNotFound: (404, "Strike not found", "There is no such strike, or it is not the household's."),
     AppealImpossible: (409, "Appeal not possible", "It is too late, was made before, or is decided already."),
+    StrikeImpossible: (409, "Strike not possible", "The car is not one to be reviewed, is there still, or was struck."),
     UnusablePolicy: (422, "Ladder not usable", "The rungs of the ladder make no sense."),
+    CarDoesNotFit: (409, "Car does not fit", "The household has a place that its car does not fit."),
     PermitNotFound: (404, "Permit not found", "The household has no such permit."),
     PermitEnded: (409, "Permit ended", "The permit has ended."),
     AbsenceNotFound: (404, "Absence not found", "No nights that begin on this one were given back."),
@@ -172,6 +177,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
         "Name cannot be used",
         "A name has 1 to 40 letters, digits, dots and dashes, and is no phone number.",
     ),
+    SealBroken: (409, "Sealed with another key", "The secret key of the service was lost or changed."),
     SecretNotFound: (404, "Not found", "There is no such login session or token of yours."),
     AccountNotFound: (404, "Account not found", "There is no account of this log-in name."),
     GrantNotFound: (404, "Grant not found", "There is no such grant in force."),

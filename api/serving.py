@@ -13,7 +13,7 @@ import uvicorn
 from sqlalchemy import Engine
 from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app, create_worker_app
+from api.app import create_app, create_worker_app, keep_what_there_is
 from api.db.preparing import open_database
 from api.errors import ApiError
 from api.settings import Settings
@@ -56,6 +56,7 @@ def serve_on(settings: Settings, engine: Engine) -> None:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with contextlib.suppress(KeyboardInterrupt):
+                keep_what_there_is()
                 server.run(sockets=[door])
         finally:
             signal.signal(signal.SIGTERM, before)

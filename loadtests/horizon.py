@@ -3,24 +3,28 @@ Offers for a whole round, and the horizon rolled over its permits, while somebod
 
 A durable private cluster with garages of 250 bays, all but a few of them offered to households for a term from tomorrow
 on. Measured are the offers of the round, their delivery, the first nights placed, and one more night when a day is
-over; bookings of the spare bays are timed before that roll and while it runs.
+over; bookings of the spare bays are timed before each of those rolls and while it runs, in turn, so that what else the
+machine does falls on both. A process of its own rolls, as the worker does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -50,15 +54,23 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Rolled:
+    """A roll of the horizon: seconds by the clock, of a processor in Python, and nights that got their bay."""
+
+    seconds: float
+    python_s: float
+    nights_placed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """Seconds of each step, and milliseconds a booking took."""
+    """Seconds of each step, and milliseconds a booking took; `rolls` are of one night each."""
 
     permits: int
     offers_s: float
     delivery_s: float
-    first_roll_s: float
-    roll_s: float
-    nights_placed: int
+    first: Rolled
+    rolls: Sequence[Rolled]
     alone_ms: Sequence[float]
     beside_ms: Sequence[float]
 
@@ -68,9 +80,12 @@ class Found:
             "permits": self.permits,
             "offers_s": round(self.offers_s, 2),
             "delivery_s": round(self.delivery_s, 2),
-            "first_roll_s": round(self.first_roll_s, 2),
-            "roll_s": round(self.roll_s, 2),
-            "nights_placed": self.nights_placed,
+            "first_roll_s": round(self.first.seconds, 2),
+            "roll_s": round(max(roll.seconds for roll in self.rolls), 2),
+            "roll_python_s": round(max(roll.python_s for roll in self.rolls), 2),
+            "rolls": len(self.rolls),
+            "nights_placed": self.rolls[0].nights_placed,
+            "load_average": round(os.getloadavg()[0], 1),
             "bookings_alone": len(self.alone_ms),
             "bookings_beside": len(self.beside_ms),
             "alone_p50_ms": _percentile(self.alone_ms, 50),
@@ -84,16 +99,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--permits", type=int, default=5000)
-    parser.add_argument("--alone-s", type=float, default=10.0, help="How long bookings are timed before the roll.")
+    parser.add_argument("--bookings", type=int, default=200, help="Timed before each roll.")
+    parser.add_argument("--rolls", type=int, default=4, choices=range(1, 10), help="Nights rolled, one by one.")
     asked = parser.parse_args(arguments)
-    print(json.dumps(measure(asked.permits, alone_s=asked.alone_s).as_json(), indent=1))
+    print(json.dumps(measure(asked.permits, bookings=asked.bookings, rolls=asked.rolls).as_json(), indent=1))
     return 0
 
 
-def measure(permits: int, *, alone_s: float) -> Found:
+def measure(permits: int, *, bookings: int, rolls: int = 1) -> Found:
     """Make a town for so many permits in a cluster of its own, and measure."""
-    with _database() as engine:
+    with _database() as engine, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as worker:
         require_durable(engine)
+
+        def roll(days: int) -> Rolled:
+            return worker.submit(_roll, engine.url.render_as_string(), now + days * _DAY).result()
+
         now = datetime.now(UTC).replace(second=0, microsecond=0)
         with engine.begin() as connection:
             wanted, spare = _make_town(connection, permits, first=now.astimezone(_ZONE).date() + _DAY)
@@ -107,17 +127,32 @@ def measure(permits: int, *, alone_s: float) -> Found:
             with engine.begin() as connection:
                 note_delivered(connection, offers, now=now)
 
-        offers_s, delivery_s = _timed(offer), _timed(deliver)
-        first_roll_s = _timed(lambda: roll_horizon(engine, now=now))
+        offers_s, delivery_s, first = _timed(offer), _timed(deliver), roll(0)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
         booker = _Booker(engine, spare)
-        with booker.running() as alone_ms:
-            time.sleep(alone_s)
-        placed: dict[str, int] = {}
-        with booker.running() as beside_ms:
-            roll_s = _timed(lambda: placed.update(roll_horizon(engine, now=now + _DAY)))
-        return Found(permits, offers_s, delivery_s, first_roll_s, roll_s, placed["nights_placed"], alone_ms, beside_ms)
+        alone_ms: list[float] = []
+        beside_ms: list[float] = []
+        rolled: list[Rolled] = []
+        for night in range(1, rolls + 1):
+            with booker.running() as times:
+                while len(times) < bookings:
+                    time.sleep(_PAUSE_S)
+            alone_ms += times
+            with booker.running() as times:
+                rolled.append(roll(night))
+            beside_ms += times
+        return Found(permits, offers_s, delivery_s, first, rolled, alone_ms, beside_ms)
+
+
+def _roll(url: str, now: datetime) -> Rolled:
+    """Roll the horizon, in a process of its own."""
+    engine = make_engine(url)
+    begun, python = time.monotonic(), time.process_time()
+    done = roll_horizon(engine, now=now)
+    rolled = Rolled(time.monotonic() - begun, time.process_time() - python, done.get("nights_placed", 0))
+    engine.dispose()
+    return rolled
 
 
 @contextmanager

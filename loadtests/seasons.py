@@ -227,6 +227,7 @@ def lists_of(season: Season, now: float) -> tuple[Lists, list[Wait]]:
             offer_waited_d=np.array([now - r.made for r in pending]),
             offer_left_d=np.array([r.due - now for r in pending]),
             window_d=np.full(days_left, WINDOW_D),
+            begins_d=0.0,
             day_part=now - int(now),
         ),
         waits,

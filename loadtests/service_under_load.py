@@ -12,11 +12,13 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from sqlalchemy import Engine
 
@@ -57,7 +59,7 @@ class _Stage:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load test: 0 everything holds, 1 something does not, 2 nonsense was asked for, 130 interrupted."""
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like the interrupt key, and leaves nothing behind
+    asked_to_end = _hear_interruptions()
     try:
         if asked.json is not None:
             require_file_place(asked.json)
@@ -67,17 +69,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     try:
         found = load_test(QUICK if asked.quick else FULL, writers_of(asked.singapore), say=_speaker())
-    except (BenchError, ApiError, OSError) as error:
+    except BaseException as error:
+        if asked_to_end.is_set():  # compiled code that is interrupted may end in an error or a panic of its own
+            return _interrupted()
+        if not isinstance(error, (BenchError, ApiError, OSError)):
+            raise
         print(f"the load test failed: {error}", file=sys.stderr)
         return BROKEN
-    except KeyboardInterrupt:
-        print("interrupted: the service and its database are stopped", file=sys.stderr)
-        return INTERRUPTED
+    if asked_to_end.is_set():  # while something was being stopped, which was then finished first
+        return _interrupted()
     print(as_words(found))
     if asked.json is not None:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(as_json(found), indent=1) + "\n", encoding="utf-8")
     return HOLDS if found.holds() else BROKEN
+
+
+def _interrupted() -> int:
+    print("interrupted: the service and its database are stopped", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _hear_interruptions() -> threading.Event:
+    """Raise KeyboardInterrupt at SIGINT and SIGTERM, so that nothing is left behind, and set what is returned."""
+    heard = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        heard.set()
+        raise KeyboardInterrupt
+
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, interrupt)
+    return heard
 
 
 def writers_of(tables: tuple[Path, Path] | None) -> dict[str, Writer]:

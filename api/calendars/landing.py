@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from api.calendars import queries
 from api.calendars.clock import date_of, day_number
-from api.calendars.day_kinds import DayKinds, day_kinds
+from api.calendars.day_kinds import REST_DAY, DayKinds, day_kinds
 from api.calendars.errors import ImpossibleNotice
 from api.calendars.ledger import Turned, turn_ledger
 from api.calendars.ledger_queries import list_groups, list_held
@@ -126,7 +126,7 @@ def land_notice(
     Raises
     ------
     ImpossibleNotice
-        It makes no sense.
+        It makes no sense, or would take all holidays of a country's year away.
     """
     notice = Notice(year, tuple(sorted(days)), source, _upper(country), neighbourhood_id, decided)
     return _land(connection, notice, account_id=account_id, now=now)
@@ -159,6 +159,8 @@ def _upper(country: str | None) -> str | None:
 
 def _land(connection: Connection, notice: Notice, *, account_id: int | None, now: datetime) -> Landing:
     wait_for_other_rolls(connection)
+    if notice.country is not None:
+        _require_holidays(connection, notice)
     now = now.replace(second=0, microsecond=0)
     notice_id, turns = _write(connection, notice, account_id=account_id, now=now)
     told = _Told()
@@ -187,6 +189,25 @@ def _write(connection: Connection, notice: Notice, *, account_id: int | None, no
         _turn_of(place, *kinds, year=notice.year, now=now)
         for place, kinds in zip(places, zip(before, after, strict=True), strict=True)
     ]
+
+
+def _require_holidays(connection: Connection, notice: Notice) -> None:
+    """
+    Refuse a country's year without any holiday where it has had some.
+
+    What a notice says of a year stands for all of it: whoever sends the make-up workdays only would make workdays of
+    all holidays.
+    """
+    if notice.country is None or any(day.kind == REST_DAY for day in notice.days):
+        return
+    before = queries.find_year(connection, notice.country, notice.year) or official_year(notice.country, notice.year)
+    lost = [day.date.isoformat() for day in before.days if day.kind == REST_DAY]
+    if lost:
+        raise ImpossibleNotice(
+            f"the notice names no holiday, and what it says stands for all of {notice.year}: {len(lost)} rest days, "
+            f"{lost[0]} to {lost[-1]}, would become workdays; send the whole year, holidays and make-up workdays, or "
+            "land single days for a neighbourhood"
+        )
 
 
 def write_down(connection: Connection, notice: Notice, *, account_id: int | None, now: datetime) -> int:
@@ -255,6 +276,7 @@ def _turn(connection: Connection, turn: Turn, notice: Notice, told: _Told, *, no
     """Let the permits, stays and openings of a neighbourhood follow its calendar."""
     since = date_of(turn.today - LONGEST_STAY_DAYS)
     # Whoever had the ledger may have given permits, or ended some: they are looked at when it is ours.
+    # Its facilities come after the ledger, as for everybody: `rewrite_stays` locks them.
     lock_ledger(connection, list_groups(connection, turn.neighbourhood_id))
     held = list_held(connection, turn.neighbourhood_id, since=since)
     fitting = _fitting(connection, turn, held)

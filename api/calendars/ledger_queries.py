@@ -55,7 +55,7 @@ def list_held(connection: Connection, neighbourhood_id: int, *, since: date) -> 
             nights=None if row.uncounted else frozenset(row.nights),
             rank=(3 if row.tier is None else row.tier, -(row.rounds_waited or 0), row.id),
         )
-        for row in connection.execute(query, {"neighbourhood": neighbourhood_id, "since": since})
+        for row in connection.execute(query, {"neighbourhood": neighbourhood_id, "since": since}).all()
     ]
 
 

@@ -43,7 +43,7 @@ def own_days(connection: Connection, neighbourhood_id: int, *, year: int | None 
         "SELECT date, kind, holiday FROM calendar_days WHERE neighbourhood_id = :id "
         "AND (CAST(:year AS int) IS NULL OR EXTRACT(year FROM date) = :year) ORDER BY date"
     )
-    return [Day(*row) for row in connection.execute(query, {"id": neighbourhood_id, "year": year})]
+    return [Day(*row) for row in connection.execute(query, {"id": neighbourhood_id, "year": year}).all()]
 
 
 def find_year(connection: Connection, country: str, year: int) -> Year | None:
@@ -70,7 +70,9 @@ def list_years(connection: Connection, country: str, *, first: int, last: int) -
         "SELECT y.year, y.decided, n.id AS notice_id, n.source FROM calendar_years y "
         "JOIN calendar_notices n ON n.id = y.notice_id WHERE y.country = :country AND y.year BETWEEN :first AND :last"
     )
-    return {row.year: row for row in connection.execute(query, {"country": country, "first": first, "last": last})}
+    return {
+        row.year: row for row in connection.execute(query, {"country": country, "first": first, "last": last}).all()
+    }
 
 
 def list_said(connection: Connection, neighbourhood_id: int, *, first: date, last: date) -> list[Row[Any]]:

@@ -53,12 +53,18 @@ def shorten_stays(connection: Connection, ends: dict[int, datetime]) -> None:
 
 
 def lengthen_stay(connection: Connection, stay_id: int, *, end: datetime) -> bool:
-    """Let a stay end later where its bay is open, nobody has it, and its household no other; tell whether it was so."""
+    """
+    Let a stay end later; tell whether it was possible.
+
+    It is where its bay is open and not out of use, nobody else has it, and its household has no other stay.
+    """
     query = text(
         "UPDATE stays s SET during = tstzrange(lower(s.during), :end) FROM bays b "
         "WHERE s.id = :id AND b.id = s.bay_id AND NOT EXISTS ("
         "SELECT FROM stays o WHERE (o.bay_id = s.bay_id OR o.household_id = s.household_id) AND o.id <> s.id "
         "AND o.state IN ('held', 'confirmed') AND o.during && tstzrange(upper(s.during), :end)) "
+        "AND NOT EXISTS (SELECT FROM bays_out_of_use u WHERE u.bay_id = s.bay_id AND u.ends_at > upper(s.during) "
+        "AND u.starts_at < CAST(:end AS timestamptz)) "
         "AND EXISTS (SELECT FROM openings o WHERE o.bay_group_id = b.bay_group_id "
         "AND b.number BETWEEN o.first_number AND o.last_number "
         "AND o.during @> tstzrange(upper(s.during), :end) AND o.ends @> CAST(:end AS timestamptz))"
@@ -74,7 +80,7 @@ def ends_of_openings(connection: Connection, stay_ids: Sequence[int], *, now: da
         "WHERE s.id = ANY(:ids) AND s.during @> CAST(:now AS timestamptz) AND o.during @> CAST(:now AS timestamptz) "
         "AND upper(o.during) < upper(s.during) AND o.ends @> upper(o.during)"
     )
-    return {row.id: row.end for row in connection.execute(query, {"ids": list(stay_ids), "now": now})}
+    return {row.id: row.end for row in connection.execute(query, {"ids": list(stay_ids), "now": now}).all()}
 
 
 def alternatives_for(connection: Connection, stay_id: int, household_id: int, *, most: int) -> list[dict[str, Any]]:

@@ -96,7 +96,11 @@ class Shifting:
             nights = self._nights.setdefault(
                 id(kinds), Nights(kinds, self.turn.zone, self.turn.today, until_min=kinds.last * DAY_MIN)
             )
-            self._stays[key] = {night.night: night for night in nights.of(right) if night.end_min > self.now_min}
+            self._stays[key] = {
+                night: Night(begin_min, end_min, right.id, night)
+                for night, begin_min, end_min in nights.of(right)
+                if end_min > self.now_min
+            }
         return self._stays[key]
 
     def shift(self, old: Held, new: Held) -> Shift:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
@@ -57,6 +58,8 @@ for noun in (
 
 def main() -> None:
     """Run the command line: 0 done, 1 a check failed, 2 bad input, 3 no plan or no database."""
+    # Ended by SIGTERM as by Ctrl-C, a command stops what it started; the default would leave a database running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except FolderFaults as error:

@@ -1,4 +1,4 @@
-"""Commands about rounds: draft, open, number, cancel, show, list, allocate, plans, publish."""
+"""Commands about rounds: draft, open, number, delay, cancel, show, list, allocate, plans, publish."""
 
 from __future__ import annotations
 
@@ -121,17 +121,46 @@ def cancel_round(
     typer.echo("called off; its applicants are told")
 
 
+@rounds.command("delay")
+def delay_round(
+    number: RoundNumber,
+    *,
+    until: Annotated[str, typer.Option(help="When it is published instead, with its offset: 2026-12-05T10:00+08:00.")],
+    reason: Annotated[str, typer.Option(help="Why, as everybody will read it.", show_default=False)],
+) -> None:
+    """Give a round that cannot be published in time another day; its applicants are told."""
+    from pydantic import ValidationError
+
+    from api.cli.acting import acting_as_planner
+    from api.rounds.errors import ImpossibleRound
+    from api.rounds.schemas import DelayIn
+    from api.rounds.service import delay_round as run
+
+    try:
+        wanted = DelayIn.model_validate({"publishes_at": until, "reason": reason})
+    except ValidationError as error:
+        raise ImpossibleRound("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
+    with acting_as_planner() as acting:
+        row = run(
+            acting.connection,
+            number,
+            until=wanted.publishes_at,
+            reason=wanted.reason,
+            account_id=None,
+            now=acting.now,
+        )
+    typer.echo(f"published at {row.publishes_at.isoformat()} instead; its applicants are told")
+
+
 @rounds.command("show")
 def show_round(number: RoundNumber) -> None:
     """Show a round as JSON: dates, state, and how the draw can be repeated."""
     from api.cli.acting import acting_as_planner
     from api.rounds.queries import get_round
-    from api.rounds.schemas import round_out
-    from api.rounds.service import secret_of
+    from api.rounds.schemas import shown_round
 
     with acting_as_planner() as acting:
-        row = get_round(acting.connection, number)
-        shown = round_out(row, secret=secret_of(acting.keys, row))
+        shown = shown_round(acting.keys, get_round(acting.connection, number))
     typer.echo(shown.model_dump_json(indent=2))
 
 

@@ -75,21 +75,21 @@ class PrivateCluster:
         """
         self._make_folders()
         with self._starting_or_stopping():
+            if self._in_use is None:
+                self._in_use = os.open(self.folder / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._in_use, fcntl.LOCK_SH)
             if not (self.files / "PG_VERSION").exists():
                 self._initialise(find_binaries())
             if not self.is_running():
                 self._launch(find_binaries(major=self._major()))
             self._make_database()
-            if self._in_use is None:
-                self._in_use = os.open(self.folder / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._in_use, fcntl.LOCK_SH)
 
     def stop(self) -> None:
         """Leave the cluster; the last process to leave shuts it down."""
         if self._in_use is None:
             return
         with self._starting_or_stopping():
-            if self._is_last_user():
+            if self._is_last_user() and (self.files / "PG_VERSION").exists():
                 binaries = find_binaries(major=self._major())
                 self._run([binaries.folder / "pg_ctl", "-D", self.files, "-m", "fast", "-w", "stop"], may_fail=True)
                 self._leave_short_place()
@@ -105,7 +105,11 @@ class PrivateCluster:
         return True
 
     def __enter__(self) -> PrivateCluster:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # interrupted too: the server may be up already
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -75,14 +75,16 @@ waitlist_releases = Table(
     identity(),
     owner("round_id", "rounds"),
     owner("bay_group_id", "bay_groups"),
-    reference("permit_id", "permits"),
+    reference("permit_id", "permits", nullable=True),
     Column("cause", Text, nullable=False),
     moment("released_at", nullable=False),
     Column("offered_entry_id", BigInteger, ForeignKey("waitlist_entries.id", ondelete="SET NULL")),
     UniqueConstraint("permit_id"),
     CheckConstraint(
-        "cause IN ('declined', 'lapsed', 'given_up', 'withdrawn', 'moved', 'strikes', 'ineligible')", name="cause"
+        "cause IN ('declined', 'lapsed', 'given_up', 'withdrawn', 'moved', 'strikes', 'ineligible', 'added')",
+        name="cause",
     ),
+    CheckConstraint("(cause = 'added') = (permit_id IS NULL)", name="permit"),
     Index("waitlist_releases_bay_group_id_idx", "bay_group_id", "released_at"),
 )
 

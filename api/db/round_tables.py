@@ -52,6 +52,8 @@ rounds = Table(
     moment("closed_at"),
     moment("published_at"),
     moment("ended_at"),
+    Column("deposit_cents", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("deposit_cents >= 0", name="deposit_cents"),
     CheckConstraint(
         "state IN ('draft', 'open', 'closed', 'allocating', 'in_review', 'published', 'active', 'ended', 'cancelled')",
         name="state",
@@ -67,6 +69,20 @@ rounds = Table(
         "(state IN ('published', 'active', 'ended')) <= (plan_id IS NOT NULL AND published_at IS NOT NULL)",
         name="published",
     ),
+)
+
+round_delays = Table(
+    "round_delays",
+    metadata,
+    identity(),
+    owner("round_id", "rounds", index=True),
+    moment("was", nullable=False),
+    moment("publishes_at", nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", BigInteger),
+    moment("decided_at", nullable=False),
+    CheckConstraint("was < publishes_at", name="later"),
+    CheckConstraint("reason <> ''", name="reason"),
 )
 
 round_facilities = Table(

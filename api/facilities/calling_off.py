@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.principal import Principal
 from api.facilities import supply_queries, withdrawal_queries
+from api.facilities.consequences import lock_supply
 from api.facilities.drafting import require_control
 from api.facilities.errors import SupplyConflict
 from api.facilities.offers import read_offer
@@ -16,7 +17,7 @@ from api.facilities.queries import FacilityNotFound
 from api.facilities.storing import load_offer, store_offer
 from api.openings.service import materialise
 from api.reaccommodation.returning import give_back
-from api.reaccommodation.service import keep_others_waiting
+from api.webhooks.service import tell_owner
 
 
 def call_off(
@@ -35,14 +36,13 @@ def call_off(
     SupplyConflict
         It has taken effect, was an emergency, or the facility has changed since.
     """
-    supply_queries.lock_facility(connection, facility_id)
+    lock_supply(connection, facility_id)
     facility = supply_queries.find_facility(connection, facility_id)
     made = withdrawal_queries.find_withdrawal(connection, facility_id, withdrawal_id)
     if facility is None or made is None:
         raise FacilityNotFound("no such withdrawal")
     require_control(principal, owner_id=facility.owner_id)
     _require_open(facility, made, now=now)
-    keep_others_waiting(connection, facility_id)
     before = withdrawal_queries.offer_before(connection, facility_id, version=made.version)
     now_offered = load_offer(connection, facility).document()
     version = supply_queries.next_version(connection, facility_id)
@@ -57,6 +57,7 @@ def call_off(
     materialise(connection, facility_ids=[facility_id], now=now)
     withdrawal_queries.note_called_off(connection, withdrawal_id, by=principal.account_id, now=now)
     give_back(connection, facility_id, withdrawal_id, now=now)
+    tell_owner(connection, facility_id, "withdrawal_called_off", {"withdrawal": withdrawal_id}, now=now)
     supply_queries.add_history(
         connection,
         facility_id=facility_id,

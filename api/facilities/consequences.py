@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.principal import Principal
 from api.facilities import withdrawal_queries as queries
+from api.facilities.supply_queries import lock_facility
 from api.openings.queries import list_stays_outside
 from api.openings.service import materialise
 from api.reaccommodation.service import (
@@ -31,6 +32,7 @@ from api.reaccommodation.service import (
     offered_now,
     rehouse,
 )
+from api.webhooks.service import tell_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,16 @@ class Outcome:
     done: bool
 
 
+def lock_supply(connection: Connection, facility_id: int) -> None:
+    """
+    Keep everybody else from changing a facility, its neighbourhood's ledger, and bookings from being made there.
+
+    The ledger comes first, as for whoever changes many facilities: a calendar notice, a round that opens.
+    """
+    keep_others_waiting(connection, facility_id)
+    lock_facility(connection, facility_id)
+
+
 def carry_out(
     connection: Connection,
     change: Change,
@@ -109,8 +121,9 @@ def carry_out(
     """
     Make a change if its token is right, or if it hits nobody and the token is empty; otherwise only tell whom it hits.
 
-    The caller has locked the facility. Permits that are hit get another place, all of them at once, the highest tier
-    first; bookings and nights that are sold already move to the nearest free bay. Everybody is told.
+    The caller has locked the ledger, then the facility (`lock_supply`). Permits that are hit get another place, all of
+    them at once, the highest tier first; bookings and nights that are sold already move to the nearest free bay.
+    Everybody is told.
 
     Parameters
     ----------
@@ -119,7 +132,6 @@ def carry_out(
     token
         None only looks; the empty text goes ahead where nobody is hit.
     """
-    keep_others_waiting(connection, change.facility_id)
     offered = offered_now(connection, change.facility_id)
     begins = _begins(connection, change, now=now)
     before = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)}
@@ -197,6 +209,14 @@ def _carry_on(
     cause = Cause(withdrawal_id, change.facility_id, change.reason, change.urgency, change.after)
     moved = rehouse(connection, places, cause, [row.id for row in hit], now=now)
     queries.note_stays_moved(connection, withdrawal_id, moved)
+    facts = {
+        "withdrawal": withdrawal_id,
+        "from": change.after.isoformat(),
+        "urgency": change.urgency,
+        "stays": found.stays,
+        "permits": found.permits,
+    }
+    tell_owner(connection, change.facility_id, "withdrawal", facts, now=now)
     return withdrawal_id
 
 

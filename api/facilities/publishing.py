@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.accounts.principal import Principal
 from api.facilities import supply_queries as queries
-from api.facilities.consequences import Change, Outcome, carry_out
+from api.facilities.consequences import Change, Outcome, carry_out, lock_supply
 from api.facilities.drafting import get_draft, note
 from api.facilities.errors import SupplyConflict, VersionStale
 from api.facilities.new_walks import measure_walks
@@ -36,7 +36,7 @@ def publish_draft(
     SupplyConflict
         It has not been submitted, its owner is not verified, or what is published has changed since it was written.
     """
-    queries.lock_facility(connection, facility_id)
+    lock_supply(connection, facility_id)
     draft = get_draft(connection, facility_id)
     if draft.version != seen:
         raise VersionStale("changed in the meantime")

@@ -287,6 +287,6 @@ def drawn_places(connection: Connection, facility_id: int) -> dict[str, list[byt
         .order_by(g.c.position, b.c.number)
     )
     places: dict[str, list[bytes]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         places.setdefault(row.code, []).append(bytes(row.wkb))
     return places

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from api.accounts.principal import Principal
 from api.facilities import supply_queries, withdrawal_queries
 from api.facilities.availability import instant_of
-from api.facilities.consequences import Change, Outcome, carry_out
+from api.facilities.consequences import Change, Outcome, carry_out, lock_supply
 from api.facilities.drafting import require_control
 from api.facilities.errors import ImpossibleChange, SupplyConflict
 from api.facilities.queries import FacilityNotFound
@@ -71,7 +71,7 @@ def withdraw(
     ImpossibleChange
         Too short a notice, an unknown bay group, an end before the beginning.
     """
-    supply_queries.lock_facility(connection, facility_id)
+    lock_supply(connection, facility_id)
     facility = supply_queries.find_facility(connection, facility_id)
     if facility is None:
         raise FacilityNotFound("no such facility")

@@ -131,7 +131,7 @@ def known_events(
 ) -> dict[str, bytes]:
     """Return what is known by these names already: name → hash of the content."""
     values = {"facility": facility_id, "names": list(names), "device": device_id, "source": source}
-    return {row.name: bytes(row.content_hash) for row in connection.execute(_KNOWN, values)}
+    return {row.name: bytes(row.content_hash) for row in connection.execute(_KNOWN, values).all()}
 
 
 def add_events(
@@ -166,7 +166,7 @@ def passages_of(
     """Return the passages of plates at a facility, and a seal of each plate."""
     passages: dict[bytes, list[Passage]] = defaultdict(list)
     sealed: dict[bytes, bytes] = {}
-    for row in connection.execute(_PASSAGES, {"facility": facility_id, "hashes": list(hashes)}):
+    for row in connection.execute(_PASSAGES, {"facility": facility_id, "hashes": list(hashes)}).all():
         plate = bytes(row.plate_hash)
         passages[plate].append(Passage(row.happened_at, row.direction))
         sealed[plate] = bytes(row.plate_sealed)
@@ -176,7 +176,7 @@ def passages_of(
 def stays_of(connection: Connection, facility_id: int, hashes: Collection[bytes]) -> dict[bytes, list[ListedStay]]:
     """Return the stays of plates at a facility as its list had them, without those called off before they began."""
     stays: dict[bytes, list[ListedStay]] = defaultdict(list)
-    for row in connection.execute(_STAYS, {"facility": facility_id, "hashes": list(hashes)}):
+    for row in connection.execute(_STAYS, {"facility": facility_id, "hashes": list(hashes)}).all():
         stays[bytes(row.plate_hash)].append(ListedStay(row.stay_id, row.starts_at, row.ends_at))
     return stays
 

@@ -19,6 +19,7 @@ from api.gates.gate_sessions import EARLY, FORGOTTEN_AFTER, UNSEEN_ENTRY, gate_s
 from api.gates.matching import PlateIndex, clean_reading, match_plate
 from api.openings.permit_queries import rights_of_worker
 from api.vehicles.plates import hash_plate, normalise_plate, open_plate, seal_plate
+from api.webhooks.service import tell_owner
 
 Source = Literal["gate", "file", "self", "code"]
 Reason = Literal["from_the_future", "too_old", "other_content"]
@@ -87,6 +88,10 @@ def record_events(
             made = _matched(connection, keys, facility_id, fresh)
             queries.add_events(connection, facility_id, made, device_id=device_id, source=source, now=now)
             _rebuild(connection, facility_id, {e.plate_hash for e in made if e.plate_hash is not None}, now=now)
+            unclear = sum(e.match == "unknown" for e in made)
+            if unclear:
+                facts = {"unclear": unclear, "received_at": now.isoformat()}
+                tell_owner(connection, facility_id, "gate_review", facts, now=now)
     return answers
 
 

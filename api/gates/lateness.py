@@ -68,6 +68,10 @@ _SPANS = text("""
 """)
 
 
+UNCLEAR_AFTER = timedelta(days=1)
+"""Beyond this nobody is late without anybody having seen to it; see `LateExit.is_unclear`."""
+
+
 @dataclass(frozen=True, slots=True)
 class LateExit:
     """
@@ -95,6 +99,14 @@ class LateExit:
     late_until: datetime | None
     entry_seen: bool
     is_sure: bool
+
+    def is_unclear(self, now: datetime) -> bool:
+        """
+        Whether it seems to have stood there for more than a day too long.
+
+        An exit and the next entry that the gate has missed both look just so: people have to look.
+        """
+        return (self.late_until or now) - self.leave_by > UNCLEAR_AFTER
 
 
 @dataclass(frozen=True, slots=True)

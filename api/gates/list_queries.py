@@ -165,7 +165,7 @@ def list_facilities_to_push(connection: Connection) -> Sequence[Row[Any]]:
 
 def pushed(connection: Connection, facility_id: int) -> dict[int, Row[Any]]:
     """Return what webhooks have been told of a facility's list, by webhook."""
-    return {row.endpoint_id: row for row in connection.execute(_PUSHED, {"facility": facility_id})}
+    return {row.endpoint_id: row for row in connection.execute(_PUSHED, {"facility": facility_id}).all()}
 
 
 def note_push(

@@ -2,24 +2,28 @@
 Allow-lists sent to the webhooks of owners when they change, signed.
 
 A webhook is told what came and what went since the version it took last; what failed is sent again with all that came
-meanwhile, so that versions are never missed and never come in another order. Nothing is locked while it is called.
+meanwhile, so that versions are never missed and never come in another order. While it is called nothing is locked but
+the webhook itself, which gets one call at a time, whatever it is told.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from api.accounts.keys import Keys
 from api.gates import list_queries
 from api.gates.allow_list import read_allow_list, refresh_allow_list
 from api.gates.list_schemas import AllowListPush, allow_list_out
+from api.jobs.crew import do_together
 from api.jobs.queries import work
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
+from api.webhooks.queries import wait_for_call
 from api.webhooks.sending import send_signed
 from api.webhooks.service import Endpoint, webhooks_for
 
@@ -27,6 +31,8 @@ KIND = "allow_list"
 _LONGEST_S = 50.0
 """For all calls of one minute; whoever is left is called in the next."""
 _LONGEST_PAUSE = timedelta(hours=6)
+_CALLERS = 4
+"""Threads that call, for an owner each: one whose webhook hangs delays only itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +59,43 @@ def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None
     """
     moment, keys = now or datetime.now(UTC), Keys(settings)
     rules, end = rules_of(settings), time.monotonic() + _LONGEST_S
-    done = {"pushed": 0, "failed": 0}
     with work(engine) as connection:
         places = list_queries.list_facilities_to_push(connection)
+    by_owner: dict[int, list[int]] = {}
     for place in places:
-        for due in _due(engine, keys, place.id, owner_id=place.owner_id, now=moment):
-            if time.monotonic() > end:
-                return done
-            sent = send_signed(
-                due.endpoint.url,
-                body=due.body,
-                secret=due.endpoint.secret,
-                former_secret=due.endpoint.former_secret,
-                rules=rules,
-                now=moment,
-            )
-            _note(engine, due, arrived=sent.arrived, now=moment)
-            done["pushed" if sent.arrived else "failed"] += 1
-    return done
+        by_owner.setdefault(place.owner_id, []).append(place.id)
+    waiting = deque(by_owner.items())  # of an owner one thread at a time, so that versions never overtake each other
+
+    def push(_number: int) -> Counter[str]:
+        done: Counter[str] = Counter()
+        while time.monotonic() < end:
+            try:
+                owner_id, facilities = waiting.popleft()
+            except IndexError:
+                break
+            failed: set[int] = set()
+            for facility_id in facilities:
+                for due in _due(engine, keys, facility_id, owner_id=owner_id, now=moment):
+                    if due.endpoint.id in failed or time.monotonic() > end:
+                        continue  # it is left alone for this minute, and nothing is lost
+                    with work(engine) as connection:
+                        wait_for_call(connection, due.endpoint.id)  # what else it hears comes before or after
+                        if not _is_next(connection, due):
+                            continue
+                        sent = send_signed(
+                            due.endpoint.url,
+                            body=due.body,
+                            secret=due.endpoint.secret,
+                            former_secret=due.endpoint.former_secret,
+                            rules=rules,
+                            now=moment,
+                        )
+                        _note(connection, due, arrived=sent.arrived, now=moment)
+                    done["pushed" if sent.arrived else "failed"] += 1
+                    failed |= set() if sent.arrived else {due.endpoint.id}
+        return done
+
+    return {"pushed": 0, "failed": 0, **do_together(push, threads=_CALLERS)}
 
 
 def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: datetime) -> list[_Due]:
@@ -93,19 +118,24 @@ def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: da
     return due
 
 
-def _note(engine: Engine, due: _Due, *, arrived: bool, now: datetime) -> None:
+def _is_next(connection: Connection, due: _Due) -> bool:
+    """Whether a webhook still stands where it did: while we waited, somebody else may have told it the same."""
+    told = list_queries.pushed(connection, due.facility_id).get(due.endpoint.id)
+    return (told.version, told.failures) == (due.known, due.failures) if told else due.known is None
+
+
+def _note(connection: Connection, due: _Due, *, arrived: bool, now: datetime) -> None:
     failures = 0 if arrived else due.failures + 1
     pause = min(timedelta(minutes=2 ** min(failures, 12)), _LONGEST_PAUSE) if failures else timedelta(0)
-    with work(engine) as connection:
-        list_queries.note_push(
-            connection,
-            due.endpoint.id,
-            due.facility_id,
-            version=due.version if arrived else due.known,
-            failures=failures,
-            next_at=now + pause,
+    list_queries.note_push(
+        connection,
+        due.endpoint.id,
+        due.facility_id,
+        version=due.version if arrived else due.known,
+        failures=failures,
+        next_at=now + pause,
+    )
+    if arrived:
+        list_queries.note_export(
+            connection, due.facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
         )
-        if arrived:
-            list_queries.note_export(
-                connection, due.facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
-            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
@@ -17,12 +17,16 @@ _ROLL = 0x726F6C6C
 
 @contextmanager
 def work(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction with the rights of the worker, which belong to no account; committed at the end."""
+    """
+    Open a transaction with the rights of the worker, which belong to no account; committed at the end.
+
+    Its queries use one processor at a time: the others are for those who wait for an answer.
+    """
     with engine.begin() as connection:
         connection.execute(
             text(
                 "SELECT set_config('role', 'baytide_service', true), set_config('baytide.roles', 'worker', true), "
-                "set_config('lock_timeout', :wait, true)"
+                "set_config('lock_timeout', :wait, true), set_config('max_parallel_workers_per_gather', '0', true)"
             ),
             {"wait": _LONGEST_WAIT},
         )
@@ -83,20 +87,25 @@ def wait_for_other_rolls(connection: Connection) -> None:
 
 
 _FORGOTTEN = {
-    "booking_requests": "created_at < now() - interval '2 days'",
-    "login_sessions": "COALESCE(revoked_at, expires_at) < now() - interval '1 day'",
-    "bearer_tokens": "COALESCE(revoked_at, expires_at) < now() - interval '30 days'",
-    "log_in_attempts": "at < now() - interval '2 days'",
-    "notices": "created_at < now() - interval '90 days'",
-    "deliveries": "created_at < now() - interval '90 days'",
-    "facility_imports": "ended_at < now() - interval '90 days'",
+    "booking_requests": ("created_at", timedelta(days=2)),
+    "login_sessions": ("COALESCE(revoked_at, expires_at)", timedelta(days=1)),
+    "bearer_tokens": ("COALESCE(revoked_at, expires_at)", timedelta(days=30)),
+    "log_in_attempts": ("at", timedelta(days=2)),
+    "notices": ("created_at", timedelta(days=90)),
+    "deliveries": ("created_at", timedelta(days=90)),
+    "facility_imports": ("ended_at", timedelta(days=90)),
 }
-"""Table → which rows have served their time."""
+"""Table → from when on and for how long its rows are kept."""
 
 
-def forget_old_rows(connection: Connection) -> dict[str, int]:
-    """Delete what has served its time; returns how many rows of each table."""
+def forget_old_rows(connection: Connection, *, now: datetime) -> dict[str, int]:
+    """
+    Delete what has served its time; returns how many rows of each table.
+
+    Sessions, tokens and kept answers that are not over by the database's own clock stay, whatever `now` is: the worker
+    may not even see those.
+    """
     return {
-        table: connection.execute(text(f"DELETE FROM {table} WHERE {old}")).rowcount
-        for table, old in _FORGOTTEN.items()
+        table: connection.execute(text(f"DELETE FROM {table} WHERE {since} < :before"), {"before": now - kept}).rowcount
+        for table, (since, kept) in _FORGOTTEN.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -22,8 +23,11 @@ Counts = dict[str, int]
 """What a job did, by name, as it is written into the log; empty where nothing was to be done."""
 
 _HOLDS_AT_ONCE = 500
-_FACILITIES_AT_ONCE = 100
-"""Few enough that nobody waits long where one of them shrinks, and that their locks fit beside those of bookings."""
+_FACILITIES_AT_ONCE = 25
+"""Few enough that nobody waits long where one of them shrinks, that their locks fit beside those of bookings, and that
+their nights are written to the disk little by little."""
+_REST, _LONGEST_REST_S = 0.5, 1.0
+"""Rest after some facilities, as a share of the time they took: whoever books meanwhile finds the machine free."""
 LEAVE_NOTICE = timedelta(hours=1)
 """How long before the leave-by time of a booking its household is reminded."""
 
@@ -75,7 +79,7 @@ def _late_facilities(engine: Engine, zone_name: str, *, now: datetime) -> list[i
     zone = ZoneInfo(zone_name)
     minute, _ = utc_of(nights_end(day_number(now.astimezone(zone).date())), zone)
     with work(engine) as connection:
-        return list_late_facilities(connection, zone=zone_name, before=utc_moment(minute))
+        return list_late_facilities(connection, zone=zone_name, before=utc_moment(minute), now=now)
 
 
 def place_nights_of_permits(engine: Engine, *, now: datetime | None = None) -> Counts:
@@ -94,9 +98,13 @@ def place_nights_of_permits(engine: Engine, *, now: datetime | None = None) -> C
 
 
 def _write(engine: Engine, facility_ids: Sequence[int], *, now: datetime) -> Counts:
-    """Write the openings of facilities and the nights of their permits, some a transaction."""
-    done = []
+    """Write the openings of facilities and the nights of their permits, some a transaction, with a rest between."""
+    done: list[Counts] = []
+    begun = time.monotonic()
     for k in range(0, len(facility_ids), _FACILITIES_AT_ONCE):
+        if done:
+            time.sleep(min(_LONGEST_REST_S, _REST * (time.monotonic() - begun)))
+        begun = time.monotonic()
         with work(engine) as connection:
             wait_for_other_rolls(connection)
             written = materialise(connection, facility_ids=facility_ids[k : k + _FACILITIES_AT_ONCE], now=now)
@@ -131,7 +139,14 @@ def finish_due_withdrawals(engine: Engine, *, now: datetime | None = None) -> Co
         return {"facilities": len(finish_withdrawals(connection, now=now or datetime.now(UTC)))}
 
 
-def forget(engine: Engine) -> Counts:
-    """Delete answers kept for repeated requests, login sessions, tokens, attempts and notices of long ago."""
+def forget(engine: Engine, *, now: datetime | None = None) -> Counts:
+    """
+    Delete answers kept for repeated requests, login sessions, tokens, attempts and notices of long ago.
+
+    Parameters
+    ----------
+    now
+        Aware; this moment without.
+    """
     with work(engine) as connection:
-        return forget_old_rows(connection)
+        return forget_old_rows(connection, now=now or datetime.now(UTC))

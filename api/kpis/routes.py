@@ -26,7 +26,8 @@ class KpisOut(BaseModel):
     last: date
     figures: dict[str, Any] = Field(
         description="Service rate, unserved by cause, walks, utilisation by hour, turnover, parking gap, fairness, "
-        "stability, waiting, overstays, nights given back, withdrawals; by the names of the documentation"
+        "stability, waiting, how right told dates were, overstays, nights given back, withdrawals; by the names of the "
+        "documentation"
     )
 
 

@@ -2,13 +2,15 @@
 Figures of a scheme over a period, by the names planners use.
 
 Shares are null where there is nothing to share. Service rate is served / asked; the parking gap is (D - S) / D with D
-applicants and S those who held a permit before the round, or were served by its plan.
+applicants and S those who held a permit before the round, or were served by its plan. Dates are measured over the last
+year, whatever the period.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +22,7 @@ from sqlalchemy import Connection, Row
 from api.gates.lateness import late_exits, no_shows
 from api.kpis import queries
 from api.planning.fairness import gini, jain
+from api.waitlist.estimating import calibration_of_neighbourhood
 
 Json = dict[str, Any]
 _PLACES = 4
@@ -58,6 +61,7 @@ def season_kpis(connection: Connection, owner: int, *, zone: ZoneInfo, since: da
             "service_rate_spread": _spread(by_estate),
         },
         "stability": _stability(answers),
+        "dates": asdict(calibration_of_neighbourhood(connection, owner, now=until)),
         "waiting_days": _waiting(queries.list_waits(connection, owner, since=since, until=until)),
         "overstays": _overstays(connection, stays, since=since, until=until),
         "nights": _nights(connection, stays, since=since, until=until),

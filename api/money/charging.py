@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
@@ -29,23 +30,28 @@ class Booked:
 
 def charge_fee(connection: Connection, permit_id: int, *, month: date, now: datetime) -> int:
     """Charge the fee of a permit for a month, pro rata where it is not in force all of it; return the new cents."""
-    return sum(each.cents for each in charge_fees(connection, [_get(connection, permit_id)], month=month, now=now))
+    with rights_of_worker(connection):
+        if f"{month:%Y-%m}" in queries.fees_of_permit(connection, permit_id):
+            return 0  # what was charged once stands, though the permit may have ended since
+    charged = charge_fees(connection, [(_get(connection, permit_id), month_of(month))], now=now)
+    return sum(each.cents for each in charged)
 
 
-def charge_fees(connection: Connection, permits: Sequence[Row[Any]], *, month: date, now: datetime) -> list[Booked]:
-    """Charge the fees of permits (as queries.find_permit gives them) for a month, and tell their households."""
-    month = month_of(month)
-    names = _names(connection, permits)
+def charge_fees(connection: Connection, months: Sequence[tuple[Row[Any], date]], *, now: datetime) -> list[Booked]:
+    """Charge permits (as queries.find_permit gives them) for months, each by its first day; households are told."""
+    names = _names(connection, [permit for permit, _ in months])
     wanted = []
-    for permit in permits:
+    for permit, month in months:
         first, last = _span(permit, month)
+        if permit.ended is not None:
+            last = min(last, permit.ended)
         cents = fee_of(permit.price_cents or 0, first=first, last=last)
         if cents > 0:
             reference = f"permit {permit.id} month {month:%Y-%m} fee"
             sides = moved(cents, debit=Side("receivable", pseudonym=names[permit.household_id]), credit=_income(permit))
             wanted.append(Booked(Act(reference, "fee", sides, permit_id=permit.id), permit.household_id, cents))
     new = _book(connection, wanted, now=now)
-    tell(connection, [_due(each, now=now) for each in new], now=now)
+    _tell_due(connection, new, now=now)
     return new
 
 
@@ -58,7 +64,7 @@ def take_deposit(
     sides = moved(cents, debit=Side("receivable", pseudonym=whose), credit=Side("deposits", pseudonym=whose))
     act = Act(f"permit {permit_id} deposit", "deposit", sides, permit_id=permit_id)
     new = _book(connection, [Booked(act, permit.household_id, cents)], account_id=account_id, now=now)
-    tell(connection, [_due(each, now=now) for each in new], now=now)
+    _tell_due(connection, new, now=now)
     return sum(each.cents for each in new)
 
 
@@ -230,16 +236,44 @@ def _refund(
     cents = sum(each.cents for each in new)
     if cents:
         facts = {"cents": cents, "reason": reason, "permit": new[0].act.permit_id, "stay": new[0].act.stay_id}
+        facts |= what_comes_next(connection, new[0].household_id, now=now)
         tell(connection, [NewNotice(new[0].household_id, "refund_made", facts)], now=now)
     return cents
 
 
-def _due(booked: Booked, *, now: datetime) -> NewNotice:
-    facts = {
-        "permit": booked.act.permit_id,
-        "cents": booked.cents,
-        "what": booked.act.kind,
-        "reference": booked.act.reference,
-        "next_date": (now + timedelta(days=RULES.due_days)).date().isoformat(),
-    }
-    return NewNotice(booked.household_id, "fee_due", facts, once=booked.act.reference)
+def what_comes_next(connection: Connection, household_id: int, *, now: datetime) -> dict[str, str]:
+    """
+    Return the date of money that comes next for a household, as facts of a notice.
+
+    `next_date` is the day on which its permit costs the next month. Where none does, `owed_from` is today if it is owed
+    money, which it can ask for; where neither holds nothing comes next.
+    """
+    with rights_of_worker(connection):
+        day = queries.find_next_charge(connection, household_id, now=now)
+        if day is not None:
+            return {"next_date": day.isoformat()}
+        whose = queries.pseudonyms_of(connection, [household_id])[household_id]
+        found = queries.balances_of(connection, [whose]).get(whose, {})
+        zone = queries.zones_of(connection, [household_id])[household_id]
+    due, payable = found.get("receivable", 0), -found.get("refunds_payable", 0)
+    if due > 0 or payable <= due:
+        return {}
+    return {"owed_from": now.astimezone(ZoneInfo(zone)).date().isoformat()}
+
+
+def _tell_due(connection: Connection, booked: Sequence[Booked], *, now: datetime) -> None:
+    """Tell households what they owe, and by which day where they live."""
+    with rights_of_worker(connection):
+        zones = queries.zones_of(connection, [each.household_id for each in booked])
+    notices = []
+    for each in booked:
+        due = now.astimezone(ZoneInfo(zones[each.household_id])).date() + timedelta(days=RULES.due_days)
+        facts = {
+            "permit": each.act.permit_id,
+            "cents": each.cents,
+            "what": each.act.kind,
+            "reference": each.act.reference,
+            "next_date": due.isoformat(),
+        }
+        notices.append(NewNotice(each.household_id, "fee_due", facts, once=each.act.reference))
+    tell(connection, notices, now=now)

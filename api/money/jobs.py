@@ -19,7 +19,7 @@ from api.money.charging import (
     settle,
     take_deposit,
 )
-from api.money.rules import RULES, MoneyRules, month_of
+from api.money.rules import RULES, MoneyRules
 
 _AT_ONCE = 2000
 Counts = dict[str, int]
@@ -39,15 +39,15 @@ def book_money(engine: Engine, *, now: datetime | None = None, rules: MoneyRules
 
 def book_some(connection: Connection, *, now: datetime, rules: MoneyRules = RULES, most: int = _AT_ONCE) -> Counts:
     """Charge and give back at most so many of each, with the rights of the worker."""
-    month = month_of(now.date())
-    permits = queries.permits_without_fee(connection, month, most=most)
-    fees = charge_fees(connection, permits, month=month, now=now)
-    deposits = queries.permits_without_deposit(connection, most=most) if rules.deposit_cents else []
+    months = queries.months_without_fee(connection, now=now, most=most)
+    fees = charge_fees(connection, [(permit, permit.month) for permit in months], now=now)
+    deposits = queries.permits_without_deposit(connection, otherwise_cents=rules.deposit_cents, now=now, most=most)
     for permit in deposits:
-        take_deposit(connection, permit.id, cents=rules.deposit_cents, now=now)
+        take_deposit(connection, permit.id, cents=permit.deposit_cents, now=now)
     bookings = charge_bookings(connection, queries.bookings_to_charge(connection, now=now, most=most), now=now)
     strikes = charge_strikes(connection, lost_queries.strikes_to_charge(connection, most=most), now=now)
-    ended = queries.permits_to_settle(connection, most=most)
+    # With months left to charge, one that has ended may not have all of its own in the ledger yet.
+    ended = queries.permits_to_settle(connection, now=now, most=most) if len(months) < most else []
     for permit in ended:
         settle(connection, permit.id, now=now, rules=rules)
     return Counts(

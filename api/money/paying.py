@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from api.money import queries
 from api.money.cards import refuse_card_numbers
+from api.money.charging import what_comes_next
 from api.money.errors import CodeNotFound, PaymentRefused
 from api.money.ledger import Act, Side, book, moved
 from api.money.providers import Asked, PaymentProvider
@@ -109,7 +111,12 @@ def note_payment(
         household = queries.find_household(connection, asked.pseudonym)
     if new and household is not None:
         kind = "payment_received" if asked.direction == "in" else "refund_made"
-        facts = {"cents": cents, "receipt": receipt, "reason": "paid" if asked.direction == "in" else "paid_out"}
+        facts: dict[str, Any] = {
+            "cents": cents,
+            "receipt": receipt,
+            "reason": "paid" if asked.direction == "in" else "paid_out",
+            **what_comes_next(connection, household, now=now),
+        }
         tell(connection, [NewNotice(household, kind, facts, once=act.reference)], now=now)
     return cents if new else 0
 

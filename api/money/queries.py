@@ -10,6 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from api.overstays.policy import DEFAULT
+
 if TYPE_CHECKING:
     from api.money.ledger import Act
 
@@ -77,7 +79,7 @@ def add_acts(connection: Connection, acts: Sequence[Act], *, booked_by: int | No
         "now": now,
         "by": booked_by,
     }
-    return {row.reference: row.id for row in connection.execute(query, values)}
+    return {row.reference: row.id for row in connection.execute(query, values).all()}
 
 
 def add_sides(connection: Connection, acts: Sequence[tuple[int, Act]]) -> None:
@@ -113,7 +115,7 @@ def sides_of(connection: Connection, references: Sequence[str]) -> dict[str, tup
     )
     kinds: dict[str, str] = {}
     sides: defaultdict[str, list[tuple[str, int, str]]] = defaultdict(list)
-    for row in connection.execute(query, {"references": list(references)}):
+    for row in connection.execute(query, {"references": list(references)}).all():
         kinds[row.reference] = row.kind
         sides[row.reference].append((row.account, row.cents, row.whose))
     return {reference: (kind, sorted(sides[reference])) for reference, kind in kinds.items()}
@@ -125,7 +127,7 @@ def balances_of(connection: Connection, pseudonyms: Sequence[UUID]) -> dict[UUID
         "SELECT pseudonym, account, sum(cents) AS cents FROM journal_entries WHERE pseudonym = ANY(:ids) GROUP BY 1, 2"
     )
     found: defaultdict[UUID, dict[str, int]] = defaultdict(dict)
-    for row in connection.execute(query, {"ids": list(pseudonyms)}):
+    for row in connection.execute(query, {"ids": list(pseudonyms)}).all():
         found[row.pseudonym][row.account] = int(row.cents)
     return dict(found)
 
@@ -178,10 +180,12 @@ def list_income(connection: Connection, owner_ids: Sequence[int], *, first: date
 # --------------------------------------------------------------------------------------------- what is to be charged
 
 _PERMIT = (
-    "SELECT p.id, p.household_id, p.state, p.end_reason, lower(p.term) AS first, upper(p.term) - 1 AS last, "
+    "p.id, p.household_id, p.state, p.end_reason, lower(p.term) AS first, upper(p.term) - 1 AS last, "
     "p.monthly_price_cents AS price_cents, f.id AS facility_id, f.owner_id, n.timezone, "
     "CAST(o.decided_at AT TIME ZONE n.timezone AS date) AS accepted, "
-    "CAST(p.ended_at AT TIME ZONE n.timezone AS date) AS ended "
+    "CAST(p.ended_at AT TIME ZONE n.timezone AS date) AS ended"
+)
+_OF_PERMIT = (
     "FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id "
     "LEFT JOIN offers o ON o.permit_id = p.id AND o.state = 'accepted'"
@@ -190,37 +194,103 @@ _PERMIT = (
 
 def find_permit(connection: Connection, permit_id: int) -> Row[Any] | None:
     """Return what money has to know of a permit."""
-    return connection.execute(text(f"{_PERMIT} WHERE p.id = :id"), {"id": permit_id}).one_or_none()
+    return connection.execute(text(f"SELECT {_PERMIT} {_OF_PERMIT} WHERE p.id = :id"), {"id": permit_id}).one_or_none()
 
 
-def permits_without_fee(connection: Connection, month: date, *, most: int) -> list[Row[Any]]:
-    """List permits in force in a month whose fee is not booked, at most so many."""
+def months_without_fee(connection: Connection, *, now: datetime, most: int) -> list[Row[Any]]:
+    """
+    List permits and months of theirs, up to the one that it is at their facility, whose fee is not booked.
+
+    Months that were missed are among them, those of permits that have ended meanwhile too; the oldest permit first,
+    at most so many.
+    """
     query = text(
-        f"{_PERMIT} WHERE p.state = 'active' AND p.monthly_price_cents > 0 "
-        "AND p.term && daterange(:month, CAST(CAST(:month AS date) + interval '1 month' AS date)) "
-        "AND NOT EXISTS (SELECT FROM journal j WHERE j.reference = 'permit ' || p.id || ' month ' || :name || ' fee') "
-        "ORDER BY p.id LIMIT :most"
+        f"SELECT {_PERMIT}, due.month {_OF_PERMIT} CROSS JOIN LATERAL ("
+        "SELECT CAST(m AS date) AS month FROM generate_series("
+        "date_trunc('month', GREATEST(lower(p.term), CAST(o.decided_at AT TIME ZONE n.timezone AS date))::timestamp), "
+        "LEAST((upper(p.term) - 1)::timestamp, CAST(:now AS timestamptz) AT TIME ZONE n.timezone, "
+        "p.ended_at AT TIME ZONE n.timezone), interval '1 month') AS m) due "
+        "WHERE p.monthly_price_cents > 0 AND (p.state = 'active' OR p.state = 'ended' "
+        "AND NOT EXISTS (SELECT FROM offers never WHERE never.permit_id = p.id AND never.state <> 'accepted') "
+        "AND NOT EXISTS (SELECT FROM settled_permits s WHERE s.permit_id = p.id)) "
+        "AND NOT EXISTS (SELECT FROM journal j WHERE j.reference = "
+        "'permit ' || p.id || ' month ' || to_char(due.month, 'YYYY-MM') || ' fee') "
+        "AND GREATEST(lower(p.term), CAST(o.decided_at AT TIME ZONE n.timezone AS date)) "
+        "<= LEAST(upper(p.term) - 1, CAST(p.ended_at AT TIME ZONE n.timezone AS date)) "
+        "ORDER BY p.id, due.month LIMIT :most"
     )
-    return list(connection.execute(query, {"month": month, "name": f"{month:%Y-%m}", "most": most}))
+    return list(connection.execute(query, {"now": now, "most": most}))
 
 
-def permits_without_deposit(connection: Connection, *, most: int) -> list[Row[Any]]:
-    """List permits in force for which no deposit is booked, at most so many."""
+def permits_without_deposit(
+    connection: Connection, *, otherwise_cents: int, now: datetime, most: int
+) -> list[Row[Any]]:
+    """
+    List permits that have begun and whose deposit is not booked, at most so many; `deposit_cents` is what it is.
+
+    That of the permit's round, `otherwise_cents` where it is of none.
+    """
     query = text(
-        f"{_PERMIT} WHERE p.state = 'active' "
+        f"SELECT {_PERMIT}, deposit.cents AS deposit_cents {_OF_PERMIT} "
+        "LEFT JOIN applications a ON a.id = p.application_id LEFT JOIN rounds r ON r.id = a.round_id "
+        "CROSS JOIN LATERAL (SELECT COALESCE(r.deposit_cents, :otherwise) AS cents) deposit "
+        "WHERE p.state = 'active' AND deposit.cents > 0 "
+        "AND lower(p.term) <= CAST(CAST(:now AS timestamptz) AT TIME ZONE n.timezone AS date) "
         "AND NOT EXISTS (SELECT FROM journal j WHERE j.reference = 'permit ' || p.id || ' deposit') "
         "ORDER BY p.id LIMIT :most"
     )
-    return list(connection.execute(query, {"most": most}))
+    return list(connection.execute(query, {"otherwise": otherwise_cents, "now": now, "most": most}))
 
 
-def permits_to_settle(connection: Connection, *, most: int) -> list[Row[Any]]:
-    """List permits that have ended with something in the ledger and are not settled, at most so many."""
+def permits_to_settle(connection: Connection, *, now: datetime, most: int) -> list[Row[Any]]:
+    """
+    List permits that have ended with something in the ledger and are not settled, at most so many.
+
+    Those with a deposit wait until the last of their nights and the grace after it are over, while a strike of one has
+    not taken effect, or is appealed against, and while the car of one still stands there.
+    """
     query = text(
-        f"{_PERMIT} WHERE p.state = 'ended' AND EXISTS (SELECT FROM journal j WHERE j.permit_id = p.id) "
-        "AND NOT EXISTS (SELECT FROM settled_permits s WHERE s.permit_id = p.id) ORDER BY p.id LIMIT :most"
+        f"SELECT {_PERMIT} {_OF_PERMIT} WHERE p.state = 'ended' "
+        "AND EXISTS (SELECT FROM journal j WHERE j.permit_id = p.id) "
+        "AND NOT EXISTS (SELECT FROM settled_permits s WHERE s.permit_id = p.id) "
+        "AND NOT (EXISTS (SELECT FROM journal j WHERE j.permit_id = p.id AND j.kind = 'deposit') AND EXISTS ("
+        "SELECT FROM stays s WHERE s.permit_id = p.id AND ("
+        "EXISTS (SELECT FROM strikes k LEFT JOIN strike_appeals c ON c.strike_id = k.id "
+        "WHERE k.stay_id = s.id AND k.state = 'standing' "
+        "AND (k.effect = 'waiting' OR c.strike_id IS NOT NULL AND c.decided_at IS NULL)) "
+        "OR s.state = 'confirmed' AND upper(s.during) + make_interval(mins => COALESCE(("
+        "SELECT CAST(y.policy ->> 'grace_min' AS integer) FROM overstay_policies y WHERE y.neighbourhood_id = n.id"
+        "), :grace)) > :now "
+        "OR EXISTS (SELECT FROM gate_sessions g WHERE g.stay_id = s.id AND g.state = 'open')"
+        "))) ORDER BY p.id LIMIT :most"
     )
-    return list(connection.execute(query, {"most": most}))
+    return list(connection.execute(query, {"now": now, "most": most, "grace": DEFAULT.grace_min}))
+
+
+def zones_of(connection: Connection, household_ids: Sequence[int]) -> dict[int, str]:
+    """Return the time zones that households live in."""
+    query = text(
+        "SELECT h.id, n.timezone FROM households h JOIN homes o ON o.id = h.home_id "
+        "JOIN neighbourhoods n ON n.id = o.neighbourhood_id WHERE h.id = ANY(:ids)"
+    )
+    return {row.id: row.timezone for row in connection.execute(query, {"ids": list(household_ids)}).all()}
+
+
+def find_next_charge(connection: Connection, household_id: int, *, now: datetime) -> date | None:
+    """
+    Return the day, at its facility, on which a permit of a household costs its next month; None where none does.
+
+    Months are charged when they begin, and a permit has to be in force in them and to have a price.
+    """
+    query = text(
+        "SELECT min(due.day) FROM (SELECT upper(p.term) - 1 AS last, CAST(GREATEST("
+        "date_trunc('month', lower(p.term)::timestamp), "
+        "date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE n.timezone) + interval '1 month') AS date) AS day "
+        f"{_OF_PERMIT} WHERE p.household_id = :household AND p.state = 'active' AND p.monthly_price_cents > 0"
+        ") due WHERE due.day <= due.last"
+    )
+    found: date | None = connection.scalar(query, {"household": household_id, "now": now})
+    return found
 
 
 def note_settled(connection: Connection, permit_id: int, *, now: datetime) -> None:
@@ -241,7 +311,7 @@ def fees_of_permit(connection: Connection, permit_id: int) -> dict[str, int]:
         "JOIN journal_entries e ON e.journal_id = j.id AND e.account = 'receivable' "
         "WHERE j.permit_id = :permit AND j.kind = 'fee'"
     )
-    return {row.month: int(row.cents) for row in connection.execute(query, {"permit": permit_id})}
+    return {row.month: int(row.cents) for row in connection.execute(query, {"permit": permit_id}).all()}
 
 
 def deposit_of(connection: Connection, permit_id: int) -> int:

@@ -137,7 +137,7 @@ def _parts(
     query = select(table, *columns).where(_among(table.c.facility_id, facility_ids))
     query = query.order_by(table.c.facility_id, table.c.position)
     parts: dict[int, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         parts[row.facility_id].append(row)
     return parts
 
@@ -148,7 +148,7 @@ def _groups(connection: Connection, facility_ids: Sequence[int]) -> dict[int, li
     rows = connection.execute(query).all()
     windows: dict[int, list[Window]] = defaultdict(list)
     of_groups = select(w).where(_among(w.c.bay_group_id, [row.id for row in rows]))
-    for window in connection.execute(of_groups.order_by(w.c.bay_group_id, w.c.position)):
+    for window in connection.execute(of_groups.order_by(w.c.bay_group_id, w.c.position)).all():
         windows[window.bay_group_id].append(_window(window))
     groups: dict[int, list[BayGroup]] = defaultdict(list)
     for row in rows:
@@ -172,7 +172,7 @@ def _month_day(text: str) -> tuple[int, int]:
 
 
 def _frame(connection: Connection, query: Select[Any], schema: Mapping[str, Any]) -> pl.DataFrame:
-    rows = [tuple(row) for row in connection.execute(query)]
+    rows = [tuple(row) for row in connection.execute(query).all()]
     return pl.DataFrame(rows, schema=dict(schema), orient="row")
 
 

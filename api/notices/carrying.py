@@ -8,7 +8,10 @@ worker died between both, under the same Message-ID.
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -17,7 +20,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from api.accounts.keys import Keys
-from api.accounts.sealing import unseal
+from api.accounts.sealing import SealBroken, unseal
+from api.jobs.crew import do_together
 from api.jobs.queries import work
 from api.notices import carrying_queries as queries
 from api.notices.contacts import EMAIL, code_of
@@ -36,7 +40,11 @@ _logger = logging.getLogger("baytide")
 _AT_ONCE = 5000
 _LONGEST_S = 50.0
 """Of one run: the clock asks again every minute."""
+_SENDERS = 4
+"""Threads that send, each with a connection to the mail server and one to the database."""
 _AWAY_PAUSE = timedelta(minutes=2)
+GIVEN_UP_AFTER = timedelta(days=7)
+"""What no server took until then stands in the inbox only."""
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 720, 720))
 """Before the second and each later try; after the last the inbox has to do."""
 
@@ -52,10 +60,12 @@ def deliver_notices(engine: Engine, *, settings: Settings, now: datetime | None 
     """
     moment = now or datetime.now(UTC)
     routed = route_notices(engine, by_mail=settings.smtp_host is not None, now=moment)
-    counts = {"routed": routed, "mails": 0, "again": 0, "failed": 0, "away": 0}
+    with work(engine) as connection:
+        failed = queries.give_up(connection, before=moment - GIVEN_UP_AFTER, now=moment)
+    counts = {"routed": routed, "mails": 0, "again": 0, "failed": failed, "away": 0}
     if settings.smtp_host is not None:
-        with mail_server(settings) as server:
-            _send_all(engine, server, settings, counts, now=moment)
+        for name, number in _send_all(engine, settings, now=moment).items():
+            counts[name] += number
     return {**counts, "told": settle_notices(engine, now=moment)}
 
 
@@ -91,20 +101,40 @@ def _in_parts(engine: Engine, some: Callable[[Connection], int]) -> int:
             return done
 
 
-def _send_all(engine: Engine, server: MailServer, settings: Settings, counts: Counts, *, now: datetime) -> None:
+def _send_all(engine: Engine, settings: Settings, *, now: datetime) -> Counts:
     """Send codes, for which somebody waits, then notices, until none is due or the server is away."""
-    keys, end = Keys(settings), time.monotonic() + _LONGEST_S
-    for channel in ("code", "mail"):
-        while time.monotonic() < end and not counts["away"]:
-            with work(engine) as connection:
-                row = queries.claim_mail(connection, channel, now=now)
-                if row is None:
-                    break
-                try:
-                    counts[_send_one(connection, row, server, settings, keys, now=now)] += 1
-                except MailServerAway:  # nothing that waits is to blame: it waits on, and another is tried first
-                    queries.postpone(connection, row.id, next_at=now + _AWAY_PAUSE)
-                    counts["away"] = 1
+    keys, end, away = Keys(settings), time.monotonic() + _LONGEST_S, threading.Event()
+
+    def send(server: MailServer, *, most: float = math.inf, leads: bool = True) -> Counter[str]:
+        done: Counter[str] = Counter()
+        for channel in ("code", "mail"):
+            while time.monotonic() < end and not away.is_set() and done.total() < most:
+                with work(engine) as connection:
+                    row = queries.claim_mail(connection, channel, now=now)
+                    if row is None:
+                        break
+                    try:
+                        done[_send_one(connection, row, server, settings, keys, now=now)] += 1
+                    except MailServerAway:  # nothing that waits is to blame: it waits on, and another is tried first
+                        queries.postpone(connection, row.id, next_at=now + _AWAY_PAUSE if leads else now)
+                        if not leads:  # it may take fewer connections: whether it is away the first one finds out
+                            return done
+                        away.set()
+        return done
+
+    with mail_server(settings) as first:
+        done = send(first, most=1)  # a server that is away costs one attempt, not one a thread
+        if done and not away.is_set():
+
+            def go_on(number: int) -> Counter[str]:
+                if number == 0:
+                    return send(first)
+                with mail_server(settings) as another:
+                    return send(another, leads=False)
+
+            done.update(do_together(go_on, threads=_SENDERS))
+            done.update(send(first))  # what another gave back when the first had nothing left to do
+    return {**done, "away": int(away.is_set())}
 
 
 def _send_one(
@@ -123,10 +153,12 @@ def _written(
     connection: Connection, row: Row[Any], settings: Settings, keys: Keys, *, now: datetime
 ) -> EmailMessage | str:
     """Write a mail, or say in a word why there is none. One that nobody can write must not keep the others waiting."""
-    to = unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode()
     try:
+        to = unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode()
         text = _text_of(connection, row, keys, now=now)
         return "late" if text is None else _message(text, row, to=to, settings=settings, now=now)
+    except SealBroken:
+        return "sealed"
     except UNSAYABLE as error:
         _logger.error("delivery %d cannot be written: %s", row.id, type(error).__name__)
         return "unwritable"

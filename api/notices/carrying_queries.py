@@ -57,6 +57,14 @@ _END = text(
 )
 _LATER = text("UPDATE deliveries SET error = :error, attempts = attempts + 1, next_at = :next_at WHERE id = :id")
 _POSTPONE = text("UPDATE deliveries SET error = 'away', next_at = :next_at WHERE id = :id")
+_GIVE_UP = text(
+    """
+    UPDATE deliveries SET state = 'failed', error = 'gave_up', ended_at = :now WHERE id IN (
+        SELECT id FROM deliveries WHERE state = 'waiting' AND channel IN ('mail', 'code') AND created_at <= :before
+        FOR UPDATE SKIP LOCKED
+    )
+    """
+)
 _BOUNCE = text("UPDATE household_contacts SET bounced_at = :now WHERE household_id = :household")
 _NOTICE = text(f"{SHOWN} WHERE n.id = :notice")
 
@@ -102,6 +110,11 @@ def try_later(connection: Connection, delivery_id: int, *, error: str, next_at: 
 def postpone(connection: Connection, delivery_id: int, *, next_at: datetime) -> None:
     """Let others come first; no attempt is counted, since it was no fault of this delivery."""
     connection.execute(_POSTPONE, {"id": delivery_id, "next_at": next_at})
+
+
+def give_up(connection: Connection, *, before: datetime, now: datetime) -> int:
+    """End mails that have waited since before a moment; return how many."""
+    return connection.execute(_GIVE_UP, {"before": before, "now": now}).rowcount
 
 
 def note_bounce(connection: Connection, household_id: int, *, now: datetime) -> None:

@@ -84,9 +84,21 @@ _KINDS = {
         (("“{round}”的申请已截止，正在分配泊位。", "申请已截止。"),),
         ("最迟 {next} 告知结果。",),
     ),
+    "round_late": Words(
+        ("{round}结果延迟公布", "结果延迟公布"),
+        (
+            ("“{round}”的结果原定于 {expected} 公布，目前尚未公布。", "结果目前尚未公布。"),
+            ("您的申请继续有效。",),
+        ),
+        ("最迟 {next} 再次告知您。",),
+    ),
     "offer_made": Words(
         ("为您配位：{facility}", "为您配到泊位"),
-        (("为您配到{facility}的泊位，步行 {walk}。", "为您配到{facility}的泊位。", "为您配到一个泊位。"), _TERM),
+        (
+            ("为您配到{facility}的泊位，步行 {walk}。", "为您配到{facility}的泊位。", "为您配到一个泊位。"),
+            _TERM,
+            ("押金 {deposit}，许可生效时计收，终止后退还。",),
+        ),
         ("请在 {next} 前接受或放弃，逾期将配给下一户。",),
     ),
     "offer_reminder": Words(
@@ -141,6 +153,8 @@ _KINDS = {
             ("增加的夜次：{nights_added}。",),
             ("取消的夜次：{nights_removed}。",),
             ("驶离时限变化：{leave_by}。",),
+            ("在同一地点改用其他泊位的夜次：{other_bay_on}。",),
+            ("逐次安排的夜次：{single_nights}。",),
             ("没有泊位的夜次：{without_bay}。",),
         ),
         ("自 {next} 起生效。",),
@@ -155,6 +169,7 @@ _KINDS = {
                 "您的夜次改换地点。",
             ),
             _TERM,
+            ("逐次安排的夜次：{single_nights}。",),
             ("没有泊位的夜次：{without_bay}。",),
         ),
         ("在新地点的首个夜晚：{next}。",),
@@ -166,7 +181,11 @@ _KINDS = {
     ),
     "permit_ended": Words(
         ("{facility}的停车资格终止", "您的停车资格终止"),
-        (("您在{facility}的停车资格终止。", "您的停车资格终止。"), ("将退还您 {refund}。",)),
+        (
+            ("您在{facility}的停车资格终止。", "您的停车资格终止。"),
+            ("逐次安排的夜次：{single_nights}。",),
+            ("将退还您 {refund}。",),
+        ),
         _NOTE,
     ),
     "term_ending": Words(
@@ -237,12 +256,12 @@ _KINDS = {
     "payment_received": Words(
         ("已收到 {amount}", "已收到付款"),
         (("已收到您的付款 {amount}，谢谢。", "已收到您的付款，谢谢。"),),
-        _NOTE,
+        ("下一次月费将于 {next} 计收。", "应付给您的款项自 {owed_from} 起可以领取。"),
     ),
     "refund_made": Words(
         ("已退还 {amount}", "已退款"),
         (("已退还您 {amount}。", "已向您退款。"),),
-        ("预计 {next} 前到账。",),
+        ("下一次月费将于 {next} 计收。", "应付给您的款项自 {owed_from} 起可以领取。"),
     ),
     "bay_taken": Words(
         ("{facility}的泊位被占", "您的泊位被占"),
@@ -277,6 +296,8 @@ CHINESE = Language(
         "full": "可及的泊位已配给更优先的申请",
         "no_value": "配位对整体没有益处",
         "rejected": "审核未通过",
+        "moved_too_far": "您已搬家，原定泊位离新住处过远",
+        "other_car": "您现在的车辆不适合原定泊位",
         "cancelled": "已取消",
         "ends_earlier": "提前结束",
         "upheld": "维持违约记录",
@@ -289,6 +310,7 @@ CHINESE = Language(
         "vehicle": "车辆",
         "called_off": "权属单位撤销了收回决定",
         "money_back": "退款",
+        "not_published": "分配方案尚未公布",
         "round_over": "本批次已结束",
         "record_too_short": "释放记录时间太短",
         "too_few_releases": "释放的泊位太少",

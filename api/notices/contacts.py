@@ -14,7 +14,7 @@ from api.accounts.keys import Keys
 from api.accounts.opening import open_as
 from api.accounts.principal import Principal
 from api.accounts.refusals import TooManyAttempts
-from api.accounts.sealing import seal, unseal
+from api.accounts.sealing import SealBroken, seal, unseal
 from api.errors import ApiError
 from api.jobs.queries import enqueue
 from api.notices import contact_queries as queries
@@ -87,7 +87,7 @@ def code_of(keys: Keys, nonce: bytes, household_id: int) -> str:
 
 
 def find_contact(connection: Connection, keys: Keys, household_id: int) -> Contact:
-    """Return where a household is written to; raise ContactNotFound without."""
+    """Return where a household is written to; ContactNotFound without, SealBroken where its key was lost."""
     row = queries.find_contact(connection, household_id)
     if row is None:
         raise ContactNotFound("no contact")
@@ -111,7 +111,7 @@ def set_contact(
     address = read_email(email)
     queries.lock_contact(connection, household_id)
     row = queries.find_contact(connection, household_id)
-    known = row is not None and unseal(keys.contact_seal, row.email_sealed, what=EMAIL).decode() == address
+    known = row is not None and _is_sealed_as(keys, row.email_sealed, address)
     if row is not None and known and row.verified_at is not None and row.bounced_at is None:
         queries.change_contact(connection, household_id, language=language, by_mail=by_mail, now=now)
     else:
@@ -123,6 +123,14 @@ def set_contact(
             queries.queue_code(connection, household_id, now=now)
             enqueue(connection, _DELIVER, lock=_DELIVER, queueing_lock=_DELIVER)
     return find_contact(connection, keys, household_id)
+
+
+def _is_sealed_as(keys: Keys, sealed: bytes, address: str) -> bool:
+    """Tell whether an address is the one that is kept; what was sealed with another key is none that is known."""
+    try:
+        return unseal(keys.contact_seal, sealed, what=EMAIL).decode() == address
+    except SealBroken:
+        return False
 
 
 def _require_few_codes(connection: Connection, household_id: int, *, now: datetime) -> None:

@@ -85,6 +85,14 @@ _KINDS = {
         (("Applications for {round} are closed; bays are now given out.", "Applications are closed."),),
         ("You are told the result by {next}.",),
     ),
+    "round_late": Words(
+        ("{round} is late", "The round is late"),
+        (
+            ("The result of {round} was due on {expected} and is not there yet.", "The result is not there yet."),
+            ("Your application stands as it is.",),
+        ),
+        ("You hear of it again by {next}.",),
+    ),
     "offer_made": Words(
         ("A bay for you at {facility}", "A bay is offered to you"),
         (
@@ -94,6 +102,7 @@ _KINDS = {
                 "You are offered a bay.",
             ),
             _TERM,
+            ("A deposit of {deposit} is charged when the permit begins and comes back after its end.",),
         ),
         ("Please accept or decline by {next}; after that it goes to the next household.",),
     ),
@@ -167,6 +176,8 @@ _KINDS = {
             ("New nights: {nights_added}.",),
             ("Nights that fall away: {nights_removed}.",),
             ("Other times to leave: {leave_by}.",),
+            ("Nights on another bay of the same place: {other_bay_on}.",),
+            ("Nights placed one by one: {single_nights}.",),
             ("Nights without a bay: {without_bay}.",),
         ),
         ("It holds from {next} on.",),
@@ -181,6 +192,7 @@ _KINDS = {
                 "The nights of your permit move elsewhere.",
             ),
             ("From {first} to {last}.",),
+            ("Nights placed one by one: {single_nights}.",),
             ("Nights without a bay: {without_bay}.",),
         ),
         ("Your first evening there: {next}.",),
@@ -195,7 +207,11 @@ _KINDS = {
     ),
     "permit_ended": Words(
         ("Your permit at {facility} ends", "Your permit ends"),
-        (("Your permit at {facility} ends.", "Your permit ends."), ("You get {refund} back.",)),
+        (
+            ("Your permit at {facility} ends.", "Your permit ends."),
+            ("Nights placed one by one: {single_nights}.",),
+            ("You get {refund} back.",),
+        ),
         ("The date to note: {next}.",),
     ),
     "term_ending": Words(
@@ -284,12 +300,12 @@ _KINDS = {
     "payment_received": Words(
         ("{amount} received", "Payment received"),
         (("Your payment of {amount} was received. Thank you.", "Your payment was received. Thank you."),),
-        ("The date to note: {next}.",),
+        ("The next monthly fees are charged on {next}.", "What you are owed can be paid out from {owed_from} on."),
     ),
     "refund_made": Words(
         ("{amount} paid back", "Money paid back"),
         (("{amount} was paid back to you.", "Money was paid back to you."),),
-        ("It arrives by {next}.",),
+        ("The next monthly fees are charged on {next}.", "What you are owed can be paid out from {owed_from} on."),
     ),
     "bay_taken": Words(
         ("Your bay at {facility} was taken", "Your bay was taken"),
@@ -328,6 +344,8 @@ ENGLISH = Language(
         "full": "every bay in reach went to a stay worth more",
         "no_value": "a bay would be worth nothing to the plan",
         "rejected": "turned down in review",
+        "moved_too_far": "you moved, and the bay you were to get is too far from your new home",
+        "other_car": "your car of now does not fit the bay you were to get",
         "cancelled": "cancelled",
         "ends_earlier": "it ends earlier",
         "upheld": "the strike stands",
@@ -340,6 +358,7 @@ ENGLISH = Language(
         "vehicle": "the car",
         "called_off": "the owner takes the withdrawal back",
         "money_back": "you get your money back",
+        "not_published": "the plan is not published yet",
         "round_over": "the round is over",
         "record_too_short": "the record of releases is still too short",
         "too_few_releases": "too few bays have come free yet",

@@ -12,6 +12,7 @@ Kind = Literal[
     "application_withdrawn",
     "application_refused",
     "round_closed",
+    "round_late",
     "offer_made",
     "offer_reminder",
     "offer_accepted",

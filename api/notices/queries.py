@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row, text
 
+from api.db.arrays import array_text
 from api.errors import ApiError
+from api.money.rules import RULES
 
 
 class NoticeNotFound(ApiError):
@@ -63,12 +66,39 @@ _TELL_TO_LEAVE = text(
     ON CONFLICT (stay_id, kind) DO NOTHING
     """
 )
+_TELL_OF_OFFERS = text(
+    f"""
+    INSERT INTO notices (household_id, kind, facts, created_at)
+    SELECT o.household_id, 'offer_made', jsonb_build_object(
+        'offer', o.id, 'permit', p.id, 'facility', g.facility_id, 'first', lower(p.term), 'last', upper(p.term) - 1,
+        'walk_m', p.walk_m, 'next_date', e.expires)
+        || CASE WHEN d.cents > 0 THEN jsonb_build_object('deposit_cents', d.cents) ELSE '{{}}' END, :now
+    FROM unnest(CAST(:offers AS bigint[])) AS w (id)
+    JOIN offers o ON o.id = w.id JOIN permits p ON p.id = o.permit_id
+    JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id
+    JOIN unnest(CAST(:places AS bigint[]), CAST(:expires AS text[])) AS e (place, expires)
+      ON e.place = f.neighbourhood_id
+    LEFT JOIN applications a ON a.id = p.application_id LEFT JOIN rounds r ON r.id = a.round_id
+    CROSS JOIN LATERAL (SELECT COALESCE(r.deposit_cents, {RULES.deposit_cents}) AS cents) d
+    ORDER BY o.id
+    """
+)
+_TELL_OF_WAITING = text(
+    """
+    INSERT INTO notices (household_id, kind, facts, created_at)
+    SELECT e.household_id, 'waitlisted', jsonb_strip_nulls(jsonb_build_object(
+        'entry', e.id, 'round', r.id, 'next_date', upper(r.term) - 1, 'reason', w.reason)), :now
+    FROM unnest(CAST(:entries AS bigint[]), CAST(:reasons AS text[])) AS w (id, reason)
+    JOIN waitlist_entries e ON e.id = w.id JOIN rounds r ON r.id = e.round_id
+    ORDER BY e.id
+    """
+)
 _TELL = text(
     """
     INSERT INTO notices (household_id, kind, stay_id, facts, once, created_at)
-    SELECT household, kind, stay, CAST(facts AS jsonb), once, :now
-    FROM unnest(CAST(:households AS bigint[]), CAST(:kinds AS text[]), CAST(:stays AS bigint[]),
-                CAST(:facts AS text[]), CAST(:once AS text[])) AS told (household, kind, stay, facts, once)
+    SELECT household_id, kind, stay_id, facts, once, :now
+    FROM json_to_recordset(CAST(:notices AS json))
+        AS told (household_id bigint, kind text, stay_id bigint, facts jsonb, once text)
     ON CONFLICT DO NOTHING
     """
 )
@@ -118,6 +148,31 @@ def tell_to_leave(connection: Connection, *, ahead: timedelta, now: datetime) ->
     return connection.execute(_TELL_TO_LEAVE, {"ahead": ahead, "now": now}).rowcount
 
 
-def insert_notices(connection: Connection, columns: Mapping[str, Sequence[Any]], *, now: datetime) -> int:
-    """Store notices, given as columns; those told already are left out. Return how many are new."""
-    return connection.execute(_TELL, {**columns, "now": now}).rowcount
+def tell_of_offers(
+    connection: Connection, offer_ids: Sequence[int], expiries: Mapping[int, datetime], *, now: datetime
+) -> None:
+    """
+    Tell households of offers that were made to them; the caller acts as the worker.
+
+    Parameters
+    ----------
+    expiries
+        When an offer would expire that was delivered now, aware, by the neighbourhood of its facility.
+    """
+    values = {
+        "offers": array_text(offer_ids),
+        "places": list(expiries),
+        "expires": [expiry.isoformat() for expiry in expiries.values()],
+    }
+    connection.execute(_TELL_OF_OFFERS, {**values, "now": now})
+
+
+def tell_of_waiting(connection: Connection, reasons: Mapping[int, str | None], *, now: datetime) -> None:
+    """Tell households that they wait on the list until when, by entry, and why if there is more to say than that."""
+    values = {"entries": array_text(reasons), "reasons": list(reasons.values())}
+    connection.execute(_TELL_OF_WAITING, {**values, "now": now})
+
+
+def insert_notices(connection: Connection, notices: Sequence[Mapping[str, Any]], *, now: datetime) -> int:
+    """Store notices, given by the names of their columns; those told already are left out. Return how many are new."""
+    return connection.execute(_TELL, {"notices": orjson.dumps(notices).decode(), "now": now}).rowcount

@@ -131,10 +131,14 @@ def _listed(values: Sequence[object], language: Language, zone: ZoneInfo) -> str
 
 
 def _items(values: Sequence[object], language: Language, zone: ZoneInfo) -> Iterator[str]:
-    """Say what is no plain list of dates: of objects, their times."""
+    """Say what is no plain list of dates: of objects, their times and walks; ids say nothing to anybody."""
     for value in values:
-        inner = list(value.values()) if isinstance(value, Mapping) else [value]
-        yield " ".join(_text(part, language, zone) if isinstance(part, str) else str(part) for part in inner)
+        parts = value.items() if isinstance(value, Mapping) else [("", value)]
+        yield " ".join(
+            _text(part, language, zone) if isinstance(part, str) else language.metres(round(part))
+            for name, part in parts
+            if isinstance(part, str) or (name.endswith("_m") and isinstance(part, int | float))
+        )
 
 
 def _unprefixed(name: str) -> str:

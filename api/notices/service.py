@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,14 +47,17 @@ def tell(connection: Connection, notices: Sequence[NewNotice], *, now: datetime)
     int
         How many notices are new.
     """
-    columns: dict[str, list[Any]] = {
-        "households": [notice.household_id for notice in notices],
-        "kinds": [notice.kind for notice in notices],
-        "stays": [notice.stay_id for notice in notices],
-        "facts": [json.dumps(notice.facts, ensure_ascii=False) for notice in notices],
-        "once": [notice.once for notice in notices],
-    }
     if not notices:
         return 0
+    rows = [
+        {
+            "household_id": notice.household_id,
+            "kind": notice.kind,
+            "stay_id": notice.stay_id,
+            "facts": notice.facts,
+            "once": notice.once,
+        }
+        for notice in notices
+    ]
     with rights_of_worker(connection):
-        return queries.insert_notices(connection, columns, now=now)
+        return queries.insert_notices(connection, rows, now=now)

@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row
 
 from api.calendars.day_kinds import DayKinds
-from api.notices.service import NewNotice, tell
+from api.db.arrays import array_text
+from api.notices.queries import tell_of_offers
 from api.offers import queries
 from api.offers.deadlines import calendar_from, expiry_of
+from api.offers.errors import OfferImpossible
 from api.openings.permit_queries import rights_of_worker
 from api.permits.ledger import calendar_of, lock_ledger, take_nights
-from api.permits.nights import ledger_nights_of, multirange_of
+from api.permits.nights import ledger_nights_of, multirange_of, stands_at_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +60,45 @@ def make_offers(connection: Connection, wanted: Sequence[WantedOffer], *, source
     LedgerFull
         A bay group has no bay left on a night; nothing is offered then.
     OfferImpossible
-        A household has a permit or an offer for a part of the term; nothing is offered then.
+        A household has a permit or an offer for a part of the term, or stays that are not at night; nothing is
+        offered then.
     """
     if not wanted:
         return []
+    if not all(stands_at_night(offer.arrive_min, offer.leave_min) for offer in wanted):
+        raise OfferImpossible("stays that are not at night take nothing of the ledger")
     with rights_of_worker(connection):
         lock_ledger(connection, sorted({offer.bay_group_id for offer in wanted}))
-        places = _Places(connection, wanted, now=now)
-        nights = [places.nights_of(offer) for offer in wanted]
-        take_nights(connection, _takes(wanted, nights))
-        made = queries.add_offers(connection, _columns(wanted, nights), source=source, now=now)
-        tell(connection, [_told(row, places) for row in made], now=now)
-    return [row.id for row in made]
+        places = _Places(connection, wanted)
+        numbers = [places.pattern_of(offer) for offer in wanted]
+        take_nights(connection, _takes(wanted, numbers, places.patterns))
+        made = queries.add_offers(
+            connection, _columns(wanted, numbers), _pattern_columns(places.patterns), source=source, now=now
+        )
+        tell_of_offers(connection, made, places.expiries(now=now), now=now)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What many permits of a round have in common: the first offer of its kind, and the nights it takes."""
+
+    offer: WantedOffer
+    nights: Sequence[date]
 
 
 class _Places:
-    """What bay groups and their calendars say of offers; equal patterns of nights are unrolled once."""
+    """What bay groups and their calendars say of offers; those of one kind are unrolled once."""
 
-    def __init__(self, connection: Connection, wanted: Sequence[WantedOffer], *, now: datetime) -> None:
+    def __init__(self, connection: Connection, wanted: Sequence[WantedOffer]) -> None:
         self._connection = connection
         self._groups = queries.describe_groups(connection, sorted({offer.bay_group_id for offer in wanted}))
+        self._owners = {key: int(row.neighbourhood_id) for key, row in self._groups.items()}
         self._first = min(offer.first for offer in wanted)
         self._last = max(offer.last for offer in wanted)
-        self._now = now
-        self._nights: dict[tuple[Any, ...], list[date]] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.patterns: list[_Pattern] = []
+        """Each kind of offer once, in the order of their numbers."""
 
     @cached_property
     def _calendars(self) -> dict[int, DayKinds]:
@@ -91,34 +108,33 @@ class _Places:
             for key, country in found.items()
         }
 
-    @cached_property
-    def _expiries(self) -> dict[int, datetime]:
+    def expiries(self, *, now: datetime) -> dict[int, datetime]:
+        """Return when an offer would expire that was delivered now, by neighbourhood."""
         found = {row.neighbourhood_id: row for row in self._groups.values()}
-        return {key: expiry_at(self._connection, row, now=self._now) for key, row in found.items()}
+        return {key: expiry_at(self._connection, row, now=now) for key, row in found.items()}
 
-    def facility_of(self, bay_group_id: int) -> int:
-        return int(self._groups[bay_group_id].facility_id)
-
-    def expiry_of(self, bay_group_id: int) -> datetime:
-        """Return when an offer would expire that was delivered now."""
-        return self._expiries[self._groups[bay_group_id].neighbourhood_id]
-
-    def nights_of(self, offer: WantedOffer) -> list[date]:
-        neighbourhood = self._groups[offer.bay_group_id].neighbourhood_id
+    def pattern_of(self, offer: WantedOffer) -> int:
+        """Return the number of an offer's pattern, counted from 1."""
+        owner = self._owners[offer.bay_group_id]
         hours = offer.days, offer.arrive_min, offer.leave_min, offer.stay_through
-        key = (neighbourhood, *hours, offer.first, offer.last, offer.days_left_out)
-        if key not in self._nights:
-            self._nights[key] = ledger_nights_of(
-                days=offer.days,
-                arrive_min=offer.arrive_min,
-                leave_min=offer.leave_min,
-                stay_through=offer.stay_through,
-                first=offer.first,
-                last=offer.last,
-                kinds=self._calendars[neighbourhood],
-                days_left_out=offer.days_left_out,
-            )
-        return self._nights[key]
+        key = (owner, *hours, offer.first, offer.last, offer.days_left_out)
+        number = self._numbers.get(key)
+        if number is None:
+            self.patterns.append(_Pattern(offer, self._nights_of(offer, self._calendars[owner])))
+            number = self._numbers[key] = len(self.patterns)
+        return number
+
+    def _nights_of(self, offer: WantedOffer, kinds: DayKinds) -> list[date]:
+        return ledger_nights_of(
+            days=offer.days,
+            arrive_min=offer.arrive_min,
+            leave_min=offer.leave_min,
+            stay_through=offer.stay_through,
+            first=offer.first,
+            last=offer.last,
+            kinds=kinds,
+            days_left_out=offer.days_left_out,
+        )
 
 
 def expiry_at(connection: Connection, place: Row[Any], *, now: datetime) -> datetime:
@@ -129,49 +145,37 @@ def expiry_at(connection: Connection, place: Row[Any], *, now: datetime) -> date
     return expiry_of(now, kinds=kinds, zone=zone)
 
 
-def _takes(wanted: Sequence[WantedOffer], nights: Sequence[Sequence[date]]) -> dict[int, dict[date, int]]:
+def _takes(
+    wanted: Sequence[WantedOffer], numbers: Sequence[int], patterns: Sequence[_Pattern]
+) -> dict[int, dict[date, int]]:
     takes: dict[int, dict[date, int]] = {offer.bay_group_id: {} for offer in wanted}
-    lists = {id(taken): taken for taken in nights}  # equal patterns are one list: counted first, added up by night then
-    for (group, key), number in Counter(
-        (offer.bay_group_id, id(taken)) for offer, taken in zip(wanted, nights, strict=True)
-    ).items():
-        for night in lists[key]:
-            takes[group][night] = takes[group].get(night, 0) + number
+    alike = Counter(zip((offer.bay_group_id for offer in wanted), numbers, strict=True))
+    for (group, number), times in alike.items():
+        taken = takes[group]
+        for night in patterns[number - 1].nights:
+            taken[night] = taken.get(night, 0) + times
     return takes
 
 
-def _columns(wanted: Sequence[WantedOffer], nights: Sequence[Sequence[date]]) -> dict[str, list[Any]]:
-    texts: dict[int, str] = {}  # equal patterns are one list
-    for taken in nights:
-        if id(taken) not in texts:
-            texts[id(taken)] = multirange_of(taken)
+def _columns(wanted: Sequence[WantedOffer], patterns: Sequence[int]) -> dict[str, list[int | None]]:
     return {
         "applications": [offer.application_id for offer in wanted],
         "households": [offer.household_id for offer in wanted],
         "vehicles": [offer.vehicle_id for offer in wanted],
         "groups": [offer.bay_group_id for offer in wanted],
-        "terms": [f"[{offer.first.isoformat()},{(offer.last + timedelta(days=1)).isoformat()})" for offer in wanted],
-        "days": [offer.days for offer in wanted],
-        "arrive": [offer.arrive_min for offer in wanted],
-        "leave": [offer.leave_min for offer in wanted],
-        "through": [offer.stay_through for offer in wanted],
         "walks": [offer.walk_m for offer in wanted],
-        "left_out": ["{" + ",".join(day.isoformat() for day in offer.days_left_out) + "}" for offer in wanted],
-        "nights": [texts[id(taken)] for taken in nights],
+        "patterns": list(patterns),
     }
 
 
-def _told(row: Row[Any], places: _Places) -> NewNotice:
-    return NewNotice(
-        household_id=row.household_id,
-        kind="offer_made",
-        facts={
-            "offer": row.id,
-            "permit": row.permit_id,
-            "facility": places.facility_of(row.bay_group_id),
-            "first": row.first.isoformat(),
-            "last": row.last.isoformat(),
-            "walk_m": row.walk_m,
-            "next_date": places.expiry_of(row.bay_group_id).isoformat(),
-        },
-    )
+def _pattern_columns(patterns: Sequence[_Pattern]) -> dict[str, list[Any]]:
+    offers = [pattern.offer for pattern in patterns]
+    return {
+        "terms": [f"[{offer.first.isoformat()},{(offer.last + timedelta(days=1)).isoformat()})" for offer in offers],
+        "days": [offer.days for offer in offers],
+        "arrive": [offer.arrive_min for offer in offers],
+        "leave": [offer.leave_min for offer in offers],
+        "through": [offer.stay_through for offer in offers],
+        "left_out": [array_text(offer.days_left_out) for offer in offers],
+        "nights": [multirange_of(pattern.nights) for pattern in patterns],
+    }

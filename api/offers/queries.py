@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import IntegrityError
 
+from api.db.arrays import array_text
+from api.money.rules import RULES
 from api.offers.errors import OfferImpossible
 
 _GROUPS = text(
@@ -21,38 +23,42 @@ _ADD = text(
     WITH wanted AS (
         SELECT * FROM unnest(
             CAST(:applications AS bigint[]), CAST(:households AS bigint[]), CAST(:vehicles AS bigint[]),
-            CAST(:groups AS bigint[]), CAST(:terms AS text[]), CAST(:days AS text[]), CAST(:arrive AS int[]),
-            CAST(:leave AS int[]), CAST(:through AS boolean[]), CAST(:walks AS int[]), CAST(:left_out AS text[]),
-            CAST(:nights AS text[])
-        ) AS w (application, household, vehicle, bay_group, term, days, arrive, leave, through, walk, left_out, nights)
+            CAST(:groups AS bigint[]), CAST(:walks AS int[]), CAST(:patterns AS int[])
+        ) AS w (application, household, vehicle, bay_group, walk, pattern)
+    ), patterns AS MATERIALIZED (
+        SELECT p.number, CAST(p.term AS daterange) AS term, p.days, p.arrive, p.leave, p.through,
+               CAST(p.left_out AS date[]) AS left_out, CAST(p.nights AS datemultirange) AS nights
+        FROM unnest(
+            CAST(:terms AS text[]), CAST(:days AS text[]), CAST(:arrive AS int[]), CAST(:leave AS int[]),
+            CAST(:through AS boolean[]), CAST(:left_out AS text[]), CAST(:nights AS text[])
+        ) WITH ORDINALITY AS p (term, days, arrive, leave, through, left_out, nights, number)
     ), made AS (
         INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min, stay_through,
             state, created_at, application_id, nights, days_left_out, walk_m, monthly_price_cents)
-        SELECT w.household, w.vehicle, w.bay_group, CAST(w.term AS daterange), w.days, w.arrive, w.leave, w.through,
-               'offered', :now, w.application, CAST(w.nights AS datemultirange), CAST(w.left_out AS date[]), w.walk,
-               f.monthly_price_cents
-        FROM wanted w JOIN bay_groups g ON g.id = w.bay_group JOIN facilities f ON f.id = g.facility_id
-        RETURNING id, household_id, bay_group_id, term, walk_m
-    ), offered AS (
-        INSERT INTO offers (permit_id, household_id, source, made_at)
-        SELECT id, household_id, :source, :now FROM made ORDER BY id
-        RETURNING id, permit_id
+        SELECT w.household, w.vehicle, w.bay_group, p.term, p.days, p.arrive, p.leave, p.through, 'offered', :now,
+               w.application, p.nights, p.left_out, w.walk, f.monthly_price_cents
+        FROM wanted w JOIN patterns p ON p.number = w.pattern
+        JOIN bay_groups g ON g.id = w.bay_group JOIN facilities f ON f.id = g.facility_id
+        RETURNING id, household_id
     )
-    SELECT o.id, o.permit_id, m.household_id, m.bay_group_id, lower(m.term) AS first, upper(m.term) - 1 AS last,
-           m.walk_m
-    FROM offered o JOIN made m ON m.id = o.permit_id ORDER BY o.id
+    INSERT INTO offers (permit_id, household_id, source, made_at)
+    SELECT id, household_id, :source, :now FROM made ORDER BY id
+    RETURNING id
     """
 )
-_SHOWN = """
+_SHOWN = f"""
     SELECT o.id, o.permit_id, o.household_id, o.source, o.state, o.made_at, o.delivered_at, o.expires_at, o.decided_at,
            p.application_id, p.bay_group_id, lower(p.term) AS first, upper(p.term) - 1 AS last, p.days, p.arrive_min,
            p.leave_min, p.stay_through, p.days_left_out, p.walk_m, p.monthly_price_cents, p.state AS permit_state,
-           f.id AS facility_id, f.name, g.code AS bay_group, n.timezone
+           f.id AS facility_id, f.name, g.code AS bay_group, n.timezone,
+           COALESCE(r.deposit_cents, {RULES.deposit_cents}) AS deposit_cents
     FROM offers o
     JOIN permits p ON p.id = o.permit_id
     JOIN bay_groups g ON g.id = p.bay_group_id
     JOIN facilities f ON f.id = g.facility_id
     JOIN neighbourhoods n ON n.id = f.neighbourhood_id
+    LEFT JOIN applications a ON a.id = p.application_id
+    LEFT JOIN rounds r ON r.id = a.round_id
 """
 _OF_HOUSEHOLD = text(f"{_SHOWN} WHERE o.household_id = :household ORDER BY o.id DESC")
 _ONE = text(f"{_SHOWN} WHERE o.id = :offer AND o.household_id = :household")
@@ -107,23 +113,34 @@ _GROUP_OF = text(
 
 def describe_groups(connection: Connection, bay_group_ids: Sequence[int]) -> dict[int, Row[Any]]:
     """Return facility, neighbourhood, country and zone of bay groups."""
-    return {row.id: row for row in connection.execute(_GROUPS, {"ids": list(bay_group_ids)})}
+    return {row.id: row for row in connection.execute(_GROUPS, {"ids": list(bay_group_ids)}).all()}
 
 
 def add_offers(
-    connection: Connection, columns: Mapping[str, Sequence[Any]], *, source: str, now: datetime
-) -> list[Row[Any]]:
+    connection: Connection,
+    columns: Mapping[str, Sequence[int | None]],
+    patterns: Mapping[str, Sequence[Any]],
+    *,
+    source: str,
+    now: datetime,
+) -> list[int]:
     """
-    Store permits that wait for an answer, and their offers; return offers with their permits.
+    Store permits that wait for an answer, and their offers; return the ids of the offers, in order.
+
+    Parameters
+    ----------
+    columns
+        Numbers of each permit; its term, hours and nights are those of `patterns`, counted from 1.
 
     Raises
     ------
     OfferImpossible
         A household has a permit or an offer for a part of the term.
     """
+    values = {name: array_text(column) for name, column in columns.items()}
     try:
         with connection.begin_nested():
-            return list(connection.execute(_ADD, {**columns, "source": source, "now": now}))
+            return list(connection.scalars(_ADD, {**values, **patterns, "source": source, "now": now}))
     except IntegrityError as error:
         raise OfferImpossible("a household has a permit or an offer for a part of the term") from error
 

@@ -30,6 +30,9 @@ class OfferOut(BaseModel):
     days_left_out: list[date] = Field(description="Nights that the facility is closed or others had booked")
     walk_m: int | None
     monthly_price_cents: int | None
+    deposit_cents: int = Field(
+        description="Charged when the permit begins; comes back after its end, less what a consequence keeps"
+    )
     made_at: datetime
     delivered_at: datetime | None
     expires_at: datetime | None = Field(
@@ -57,6 +60,7 @@ def offer_out(row: Row[Any]) -> OfferOut:
         days_left_out=row.days_left_out,
         walk_m=row.walk_m,
         monthly_price_cents=row.monthly_price_cents,
+        deposit_cents=row.deposit_cents,
         made_at=row.made_at,
         delivered_at=row.delivered_at,
         expires_at=row.expires_at,

@@ -15,6 +15,7 @@ from api.offers.deadlines import REMINDED_BEFORE, TAKEN_AS_DELIVERED_AFTER
 from api.offers.errors import OfferDecided, OfferExpired, OfferNotFound
 from api.offers.making import WantedOffer, expiry_at, make_offers
 from api.openings.permit_queries import rights_of_worker
+from api.permits.cars import require_offer_fits
 from api.permits.ending import end_permits
 from api.permits.ledger import lock_ledger
 
@@ -69,9 +70,14 @@ def accept_offer(
     ------
     OfferNotFound, OfferDecided, OfferExpired
         There is none for this household; it was declined or taken back; its time is over.
+    CarDoesNotFit
+        The household's car came not to fit the place while the offer was made.
     """
     with rights_of_worker(connection):
-        queries.lock_permits(connection, [get_offer(connection, offer_id, household_id=household_id).id])
+        offer = get_offer(connection, offer_id, household_id=household_id)
+        queries.lock_permits(connection, [offer.id])
+        if offer.state == "pending":
+            require_offer_fits(connection, household_id, offer.permit_id)
         accepted = queries.decide(
             connection, offer_id, state="accepted", household_id=household_id, account_id=account_id, now=now
         )

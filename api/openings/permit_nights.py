@@ -149,22 +149,31 @@ class Nights:
     today: int
     until_min: int
     _unrolled: dict[tuple[object, ...], list[tuple[date, int, int]]] = field(default_factory=dict)
+    _whole: dict[tuple[object, ...], list[tuple[date, int, int]]] = field(default_factory=dict)
 
-    def of(self, permit: Permit) -> list[Night]:
-        """List the nights of a permit."""
+    def of(self, permit: Permit) -> list[tuple[date, int, int]]:
+        """List (evening, begin, end) of the nights of a permit, in minutes UTC; not to be changed."""
         first = max(day_number(permit.first), self.today - LONGEST_STAY_DAYS)
         last = min(day_number(permit.last), self.until_min // 1440 + 1)
         if last < first:
             return []
-        nights: list[Night] = []
+        key = permit.days, permit.arrive_min, permit.leave_min, permit.stay_through, permit.offered, first, last
+        whole = not permit.absences and not permit.days_left_out
+        if whole and key in self._whole:
+            return self._whole[key]
+        nights: list[tuple[date, int, int]] = []
+        free_from = 0
         for night, begin_min, end_min in self._asked(permit, first, last):
             if permit.is_away(night):
                 continue
-            begin = max(begin_min, nights[-1].end_min) if nights else begin_min
+            begin = max(begin_min, free_from)
             if begin < min(end_min, self.until_min):
-                nights.append(Night(begin, end_min, permit.id, night))
+                nights.append((night, begin, end_min))
+                free_from = end_min
         if permit.offered:
-            return [night for night in nights if day_number(night.night) > self.today]
+            nights = [night for night in nights if day_number(night[0]) > self.today]
+        if whole:
+            self._whole[key] = nights
         return nights
 
     def _asked(self, permit: Permit, first: int, last: int) -> list[tuple[date, int, int]]:

@@ -75,7 +75,7 @@ def _detours(connection: Connection, permit_ids: Sequence[int]) -> dict[int, tup
         "FROM permit_detours d CROSS JOIN LATERAL unnest(d.evenings) AS run WHERE d.permit_id = ANY(:ids) ORDER BY d.id"
     )
     found: dict[int, list[tuple[date, date, int | None]]] = defaultdict(list)
-    for row in connection.execute(query, {"ids": list(permit_ids)}):
+    for row in connection.execute(query, {"ids": list(permit_ids)}).all():
         found[row.permit_id].append((row.first, row.last, row.bay_group_id))
     return {permit: tuple(runs) for permit, runs in found.items()}
 
@@ -115,7 +115,7 @@ def numbered_bays(connection: Connection, group_ids: Sequence[int]) -> dict[int,
     """Return bay ids by bay group and number."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
     query = text("SELECT bay_group_id, number, id FROM bays WHERE bay_group_id = ANY(:ids)")
-    for row in connection.execute(query, {"ids": list(group_ids)}):
+    for row in connection.execute(query, {"ids": list(group_ids)}).all():
         found[row.bay_group_id][row.number] = row.id
     return found
 
@@ -148,9 +148,11 @@ def occupancy(connection: Connection, permits: Sequence[Permit], nights: Sequenc
         "ORDER BY night DESC LIMIT 1) AS s"
     )
     ids = [permit.id for permit in permits]
-    last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids})}
+    last_bays = {row.permit_id: row.bay_id for row in connection.execute(last, {"ids": ids}).all()}
     return Occupancy(
-        _spans(connection.execute(of_bays, values)), _spans(connection.execute(of_households, values)), last_bays
+        _spans(connection.execute(of_bays, values).all()),
+        _spans(connection.execute(of_households, values).all()),
+        last_bays,
     )
 
 
@@ -162,14 +164,15 @@ def _spans(rows: Iterable[Row[Any]]) -> dict[int, list[tuple[int, int]]]:
     return dict(spans)
 
 
-def placed_before(connection: Connection, permits: Sequence[Permit], *, since: date) -> set[tuple[int, date]]:
-    """Return (permit, night) of the nights from a date on that have their stay, or were given back."""
+def placed_before(connection: Connection, permits: Sequence[Permit], *, since: date) -> dict[int, list[date]]:
+    """Return the nights of permits from a date on that have their stay, or were given back; without, not in it."""
     query = text(
-        "SELECT permit_id, night FROM stays "
-        "WHERE permit_id = ANY(:ids) AND state IN ('held', 'confirmed', 'given_back') AND night >= :since"
+        "SELECT permit_id, array_agg(night) FROM stays "
+        "WHERE permit_id = ANY(:ids) AND state IN ('held', 'confirmed', 'given_back') AND night >= :since "
+        "GROUP BY permit_id"
     )
-    rows = connection.execute(query, {"ids": [permit.id for permit in permits], "since": since})
-    return {(permit, night) for permit, night in rows}
+    rows = connection.execute(query, {"ids": [permit.id for permit in permits], "since": since}).all()
+    return {row[0]: row[1] for row in rows}
 
 
 def insert_nights(
@@ -202,4 +205,4 @@ def insert_nights(
         "starts": [utc_moment(night.begin_min) for night in nights],
         "ends": [utc_moment(night.end_min) for night in nights],
     }
-    return {(permit, night) for permit, night in connection.execute(query, values)}
+    return {(permit, night) for permit, night in connection.execute(query, values).all()}

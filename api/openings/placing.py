@@ -83,17 +83,21 @@ def _nights_without_stay(
         return []
     at_group = {group: nights for facility, nights in _nights_at(selling, now=now) for group in facility.group_ids}
     now_min = utc_minute(now)
-    nights = [
-        night
+    to_come = [
+        (permit, group, *night)
         for permit in permits.values()
         for group in sorted(permit.bay_group_ids & at_group.keys())
         for night in at_group[group].of(permit)
-        if night.begin_min >= now_min and permit.group_on(night.night) == group
+        if night[1] >= now_min
     ]
-    if not nights:
+    if not to_come:
         return []
-    there = placed_before(connection, list(permits.values()), since=min(night.night for night in nights))
-    return [night for night in nights if (night.permit_id, night.night) not in there]
+    there = placed_before(connection, list(permits.values()), since=min(night for _, _, night, _, _ in to_come))
+    return [
+        Night(begin_min, end_min, permit.id, night)
+        for permit, group, night, begin_min, end_min in to_come
+        if night not in there.get(permit.id, ()) and permit.group_on(night) == group
+    ]
 
 
 def _nights_at(selling: Sequence[Selling], *, now: datetime) -> list[tuple[Selling, Nights]]:

@@ -39,7 +39,7 @@ def facility_rows(
     return list(connection.execute(query))
 
 
-def list_late_facilities(connection: Connection, *, zone: str, before: datetime) -> list[int]:
+def list_late_facilities(connection: Connection, *, zone: str, before: datetime, now: datetime) -> list[int]:
     """List the published facilities of a zone that are not sold up to a moment yet."""
     query = (
         select(_f.c.id)
@@ -49,24 +49,30 @@ def list_late_facilities(connection: Connection, *, zone: str, before: datetime)
         .order_by(_f.c.id)
     )
     late = list(connection.scalars(query))
-    reserved = {row.facility_id for row in _reserved(connection, late) if row.materialised_until == row.noon}
+    reserved = {row.facility_id for row in _reserved(connection, late, now=now) if row.materialised_until == row.noon}
     return [facility_id for facility_id in late if facility_id not in reserved]
 
 
-def reserved_from(connection: Connection, facility_ids: Sequence[int]) -> dict[int, datetime]:
-    """Return noon of the first day from which a round that is not published yet has facilities, by facility id."""
-    return {row.facility_id: row.noon for row in _reserved(connection, facility_ids)}
+def reserved_from(connection: Connection, facility_ids: Sequence[int], *, now: datetime) -> dict[int, datetime]:
+    """
+    Return noon of the first day from which a round that is not published yet has facilities, by facility id.
+
+    Whenever it is published, a round gives bays from the next evening on: tonight is sold while it is late.
+    """
+    return {row.facility_id: row.noon for row in _reserved(connection, facility_ids, now=now)}
 
 
-def _reserved(connection: Connection, facility_ids: Sequence[int]) -> list[Row[Any]]:
+def _reserved(connection: Connection, facility_ids: Sequence[int], *, now: datetime) -> list[Row[Any]]:
     query = text(
         "SELECT m.facility_id, f.materialised_until,"
-        " min((lower(m.term) + time '12:00') AT TIME ZONE n.timezone) AS noon"
+        " min((GREATEST(lower(m.term), (CAST(:now AS timestamptz) AT TIME ZONE n.timezone)::date + 1) + time '12:00')"
+        " AT TIME ZONE n.timezone) AS noon"
         " FROM round_facilities m JOIN rounds r ON r.id = m.round_id JOIN facilities f ON f.id = m.facility_id"
         " JOIN neighbourhoods n ON n.id = f.neighbourhood_id"
-        " WHERE m.facility_id = ANY(:ids) AND m.reserved AND r.published_at IS NULL GROUP BY 1, 2"
+        " WHERE m.facility_id = ANY(:ids) AND m.reserved AND r.published_at IS NULL"
+        " AND upper(m.term) > (CAST(:now AS timestamptz) AT TIME ZONE n.timezone)::date + 1 GROUP BY 1, 2"
     )
-    return list(connection.execute(query, {"ids": list(facility_ids)}))
+    return list(connection.execute(query, {"ids": list(facility_ids), "now": now}))
 
 
 def list_zones(connection: Connection) -> list[str]:
@@ -112,7 +118,7 @@ def stored_openings(
         "WHERE facility_id = ANY(:ids) AND during && tstzrange(:now, NULL)"
     )
     stored: dict[int, dict[int, Opening]] = {}
-    for row in connection.execute(query, {"ids": list(facility_ids), "now": now}):
+    for row in connection.execute(query, {"ids": list(facility_ids), "now": now}).all():
         stored.setdefault(row.bay_group_id, {})[row.id] = opening_of(*row[2:])
     return stored
 

@@ -180,7 +180,7 @@ def _wanted_in(
     today = now.astimezone(zone).date()
     kinds = calendar_around(connection, neighbourhood_id, country=rows[0].country, today=today)
     facilities = load_facilities(connection, neighbourhood_id, ids=[row.id for row in rows])
-    reserved = reserved_from(connection, [row.id for row in rows])
+    reserved = reserved_from(connection, [row.id for row in rows], now=now)
     by_code = {facility.id: facility for facility in facilities}
     for row in rows:
         facility = by_code[row.code]

@@ -13,7 +13,7 @@ from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
 from api.overstays.consequences import pause, strike_of
-from api.overstays.striking import weigh
+from api.overstays.striking import rests_on, weigh
 
 Decision = Literal["upheld", "lifted"]
 
@@ -32,6 +32,8 @@ def appeal(
     """
     Appeal against a strike: from now on its consequence waits, and the movements of that night are kept.
 
+    So does the end of a permit that a later strike led to: the plate is back on the lists until all is decided.
+
     Raises
     ------
     StrikeNotFound
@@ -47,10 +49,13 @@ def appeal(
         raise AppealImpossible("there is an appeal against this strike already")
     mark_disputed(connection, strike.stay_id, disputed=True)
     with rights_of_worker(connection):
-        before = strike_of(strike)
-        after = pause(connection, before, now=now)
-        if after != before:
-            queries.change_strike(connection, after.columns())
+        for row in queries.list_of_household(connection, household_id):
+            # What the end of a permit rests on may fall with this strike: that waits as well.
+            if row.id == strike_id or (row.act == "end" and rests_on(row, strike)):
+                before = strike_of(row)
+                after = pause(connection, before, now=now)
+                if after != before:
+                    queries.change_strike(connection, after.columns())
     return _get(connection, strike_id, household_id=household_id)
 
 

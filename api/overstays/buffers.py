@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.principal import ANONYMOUS, Principal
 from api.facilities import supply_queries
-from api.facilities.consequences import Change, carry_out
+from api.facilities.consequences import Change, carry_out, lock_supply
 from api.facilities.errors import SupplyConflict
 from api.facilities.queries import FacilityNotFound
 from api.facilities.storing import load_offer
@@ -163,7 +163,7 @@ def apply_buffer(
         `applied`; `proposed` where stays would lose their bay; `at_term_change` where permits hold more bays than would
         be left: nobody is put out within a term. Nothing is changed by the last two.
     """
-    supply_queries.lock_facility(connection, facility_id)
+    lock_supply(connection, facility_id)
     facility = supply_queries.find_facility(connection, facility_id)
     if facility is None:
         raise FacilityNotFound("no such facility")

@@ -100,7 +100,7 @@ def keep_plate_off(connection: Connection, strike: Strike, row: Row[Any], *, now
     """
     Take the plate off every list from tomorrow noon on, whether or not the permit has ended yet.
 
-    That is the one consequence that no appeal puts off: the bay is its owner's in the morning.
+    Only while nobody has appealed: an appeal puts it back onto them until it is decided.
     """
     waits = max(row.appeal_until, now) - now
     start, end = _nights_from_tomorrow(row.timezone, (strike.nights or 1) + waits.days, now=now)
@@ -118,7 +118,13 @@ def undo(connection: Connection, strike: Strike, *, now: datetime) -> Strike:
 
 
 def pause(connection: Connection, strike: Strike, *, now: datetime) -> Strike:
-    """Stop a suspension that is under way while an appeal waits; what is left of it waits too."""
+    """
+    Stop a suspension that is under way while an appeal waits; what is left of it waits too.
+
+    A plate whose permit is to end comes back onto the lists, and goes off them again when that ends.
+    """
+    if strike.act == "end" and strike.effect == "waiting" and strike.did:
+        return undo(connection, strike, now=now)
     if strike.act != "suspension" or strike.effect != "done" or not strike.did:
         return strike
     left = datetime.fromisoformat(strike.did["to"]) - max(now, datetime.fromisoformat(strike.did["from"]))

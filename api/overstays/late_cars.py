@@ -14,21 +14,27 @@ from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
 from api.overstays.buffering import STEPS_MIN
 from api.overstays.policy import DEFAULT, Policy, policy_from
-from api.overstays.striking import read_places
+from api.overstays.striking import REVIEWED_WITHIN, read_places
 from api.vehicles.plates import open_plate
 
 _MOST_REMINDING = timedelta(hours=2)
-_ONE_NIGHT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class LateCar:
-    """A car that stands there though its night and the grace are over."""
+    """
+    A car that stands there though its night and the grace are over.
 
+    `to_review`: for more than a day by the gate's record, which may have missed that it left and came again; nobody is
+    struck for that before people have looked, and whoever is struck is in the list no more.
+    """
+
+    stay_id: int
     plate: str
     bay: str
     leave_by: datetime
     late_min: int
+    to_review: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +82,30 @@ def remind_permit_holders(connection: Connection, *, now: datetime) -> int:
 
 
 def list_late_cars(connection: Connection, keys: Keys, facility_id: int, *, now: datetime) -> list[LateCar]:
-    """List the cars of this night that are still at a facility; the caller may see its gate's record."""
+    """
+    List the cars of this night that are still at a facility, and those of two weeks that are to be reviewed.
+
+    The caller may see the gate's record.
+    """
     with rights_of_worker(connection):
         grace = read_places(connection, [facility_id])[facility_id].policy.grace
         found = [
             one
-            for one in late_exits(connection, since=now - _ONE_NIGHT, until=now)
-            if one.facility_id == facility_id and one.late_until is None and now > one.leave_by + grace
+            for one in late_exits(connection, since=now - REVIEWED_WITHIN, until=now)
+            if one.facility_id == facility_id
+            and (one.is_unclear(now) or (one.late_until is None and now > one.leave_by + grace))
         ]
+        struck = queries.struck_stays(connection, [one.stay_id for one in found])
     cars = []
     for one in found:
+        if one.is_unclear(now) and one.stay_id in struck:
+            continue
         seen = queries.find_standing(connection, one.gate_session_id, stay_id=one.stay_id, facility_id=facility_id)
         if seen is not None:
             plate = open_plate(keys, bytes(seen.plate_sealed))
-            minutes = int((now - one.leave_by) / timedelta(minutes=1))
-            cars.append(LateCar(plate, f"{seen.bay_group} {seen.number}", one.leave_by, minutes))
+            minutes = int(((one.late_until or now) - one.leave_by) / timedelta(minutes=1))
+            bay = f"{seen.bay_group} {seen.number}"
+            cars.append(LateCar(one.stay_id, plate, bay, one.leave_by, minutes, to_review=one.is_unclear(now)))
     return cars
 
 

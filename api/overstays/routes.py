@@ -22,12 +22,14 @@ from api.overstays.schemas import (
     FiguresOut,
     LateCarOut,
     PolicyModel,
+    StrikeIn,
     StrikeOut,
     StrikePage,
     figures_out,
     policy_out,
     strike_out,
 )
+from api.overstays.striking import strike_after_review
 
 router = APIRouter(prefix="/v1", tags=["overstays"])
 StrikeId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -38,6 +40,12 @@ _LIST = "strikes"
 def get_strikes(transaction: Transaction, resident: ActingResident) -> list[StrikeOut]:
     """List strikes with what follows from each and until when one may appeal, the newest first."""
     return [strike_out(row) for row in reversed(queries.list_of_household(transaction, resident.household_id))]
+
+
+@router.post("/strikes", summary="Strike a car that was reviewed", status_code=201)
+def post_strike(transaction: Transaction, _planner: Planner, wanted: StrikeIn) -> StrikeOut:
+    """Strike a car that stood there for more than a day too long, once it has left and somebody has looked into it."""
+    return strike_out(strike_after_review(transaction, wanted.stay, now=datetime.now(UTC)))
 
 
 @router.post("/strikes/{strike}/appeal", summary="Appeal against a strike", status_code=201)
@@ -124,8 +132,13 @@ def get_late_cars(
     principal: SignedIn,
     facility: Annotated[int, Path(ge=1, le=2**63 - 1)],
 ) -> list[LateCarOut]:
-    """List the plates of this night's cars that are still there after the grace, to its owner and planners."""
+    """List the plates of cars that are still there after the grace, or to be reviewed, to its owner and planners."""
     own_place(transaction, facility, principal=principal)
     response.headers["Cache-Control"] = "no-store"
     cars = list_late_cars(transaction, keys_of(request), facility, now=datetime.now(UTC))
-    return [LateCarOut(plate=c.plate, bay=c.bay, leave_by=c.leave_by, late_min=c.late_min) for c in cars]
+    return [
+        LateCarOut(
+            stay=c.stay_id, plate=c.plate, bay=c.bay, leave_by=c.leave_by, late_min=c.late_min, to_review=c.to_review
+        )
+        for c in cars
+    ]

@@ -81,6 +81,12 @@ class StrikeOut(BaseModel):
     appeal: AppealOut | None
 
 
+class StrikeIn(Incoming):
+    """The night of a car that stood there for more than a day too long."""
+
+    stay: int = Field(ge=1, le=2**63 - 1, description="Id of the night, from the list of late cars to be reviewed")
+
+
 class StrikePage(BaseModel):
     """Strikes, the newest first."""
 
@@ -91,10 +97,12 @@ class StrikePage(BaseModel):
 class LateCarOut(BaseModel):
     """A car that is still there though its night and the grace are over."""
 
+    stay: int = Field(description="Id of the night that is over")
     plate: str
     bay: str = Field(description="Bay group and number of the night that is over")
     leave_by: datetime
     late_min: int
+    to_review: bool = Field(description="More than a day late by the gate's record, which may have missed something")
 
 
 class StrikeCount(BaseModel):

@@ -9,15 +9,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from api.errors import TellsWhy
 from api.gates.lateness import LateExit, late_exits
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
 from api.overstays.consequences import Strike, keep_plate_off, strike_of, undo
 from api.overstays.policy import DEFAULT, Offence, Policy, places_of, policy_from
+from api.webhooks.service import tell_owner
 
 LOOK_BACK = timedelta(days=4)
 """Gates that were cut off send what they saw within this."""
+REVIEWED_WITHIN = timedelta(days=14)
+"""So long do cars stand in the list that the gate's record has there for more than a day too long."""
+
+
+class StrikeImpossible(TellsWhy):
+    """The car of a night is none to be reviewed, stands there still, or was struck before; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,8 @@ def strike_late_leavers(connection: Connection, *, now: datetime, most: int | No
     Give a strike for every late exit that has none yet; return how many.
 
     Only cars that were seen to come and to go are struck, once the grace is over, and only where their plates were read
-    exactly or assigned by a person. One that stands there still is told, and struck when it has left.
+    exactly or assigned by a person. One that stands there still is told, and struck when it has left; more than a day
+    late it is left to people, who find it in the list of late cars; see `strike_after_review`.
 
     Parameters
     ----------
@@ -43,7 +52,7 @@ def strike_late_leavers(connection: Connection, *, now: datetime, most: int | No
     """
     with rights_of_worker(connection):
         found = late_exits(connection, since=now - LOOK_BACK, until=now)
-        late = [one for one in found if one.entry_seen and one.is_sure]
+        late = [one for one in found if one.entry_seen and one.is_sure and not one.is_unclear(now)]
         places = read_places(connection, [one.facility_id for one in late])
         _tell_those_still_there(connection, late, places, now=now)
         over = [one for one in late if _is_over(one, places[one.facility_id].policy)]
@@ -51,7 +60,34 @@ def strike_late_leavers(connection: Connection, *, now: datetime, most: int | No
         new = sorted(
             (one for one in over if one.stay_id not in known), key=lambda one: (one.household_id, one.leave_by)
         )
-        return sum(_strike(connection, one, places[one.facility_id], now=now) for one in new[:most])
+        return sum(_strike(connection, one, places[one.facility_id], now=now) is not None for one in new[:most])
+
+
+def strike_after_review(connection: Connection, stay_id: int, *, now: datetime) -> Row[Any]:
+    """
+    Give the strike for a late exit of more than a day, which somebody has looked at, and return it.
+
+    Raises
+    ------
+    StrikeImpossible
+        No such car is to be reviewed, what was seen of it is not certain, it has not left yet, or it was struck before.
+    """
+    with rights_of_worker(connection):
+        found = late_exits(connection, since=now - REVIEWED_WITHIN, until=now)
+        late = [one for one in found if one.stay_id == stay_id and one.is_unclear(now)]
+        if not late:
+            raise StrikeImpossible(f"no car of night {stay_id} is in a list of late cars to be reviewed")
+        late = [one for one in late if one.entry_seen and one.is_sure]
+        if not late:
+            raise StrikeImpossible("nobody saw the car come, or its plate was not read exactly: assign it first")
+        places = read_places(connection, [one.facility_id for one in late])
+        over = [one for one in late if _is_over(one, places[one.facility_id].policy)]
+        if not over:
+            raise StrikeImpossible("by the gate's record the car stands there still; it can be struck when it has left")
+        struck = _strike(connection, over[0], places[over[0].facility_id], now=now)
+        if struck is None:
+            raise StrikeImpossible(f"there is a strike for night {stay_id} already")
+        return struck
 
 
 def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
@@ -117,6 +153,9 @@ def _is_over(late: LateExit, policy: Policy) -> bool:
 def _tell_those_still_there(
     connection: Connection, late: Sequence[LateExit], places: dict[int, Place], *, now: datetime
 ) -> None:
+    there = [
+        one for one in late if one.late_until is None and now > one.leave_by + places[one.facility_id].policy.grace
+    ]
     told = [
         NewNotice(
             household_id=one.household_id,
@@ -128,14 +167,20 @@ def _tell_those_still_there(
                 "next_date": one.leave_by.isoformat(),
             },
         )
-        for one in late
-        if one.late_until is None and now > one.leave_by + places[one.facility_id].policy.grace
+        for one in there
     ]
     tell(connection, told, now=now)
+    for one in there:
+        facts = {"stay": one.stay_id, "leave_by": one.leave_by.isoformat()}
+        tell_owner(connection, one.facility_id, "overstay", facts, now=now)
 
 
-def _strike(connection: Connection, late: LateExit, place: Place, *, now: datetime) -> bool:
-    """Strike one late exit, and weigh the household's others again: an older one may have come late."""
+def _strike(connection: Connection, late: LateExit, place: Place, *, now: datetime) -> Row[Any] | None:
+    """
+    Strike one late exit, and weigh the household's others again: an older one may have come late.
+
+    Returns None when it is struck already.
+    """
     queries.lock_household(connection, late.household_id)
     policy = place.policy
     rung = policy.rung(1)
@@ -158,12 +203,12 @@ def _strike(connection: Connection, late: LateExit, place: Place, *, now: dateti
         },
     )
     if strike_id is None:
-        return False
+        return None
     weigh(connection, late.household_id, now=now)
     struck = queries.find_strike(connection, strike_id)
     if struck is not None:
         tell(connection, [_told(struck)], now=now)
-    return True
+    return struck
 
 
 def weigh(connection: Connection, household_id: int, *, now: datetime) -> None:
@@ -187,10 +232,21 @@ def _weigh_in(connection: Connection, rows: Sequence[Row[Any]], places: dict[int
     for row in rows:
         before = strike_of(row)
         after = _weighed(connection, before, found[row.stay_id], policy, now=now)
-        if after.act == "end" and after.effect == "waiting" and not after.did and after.place:
+        is_open = any(_is_appealed(other) and rests_on(row, other) for other in rows)
+        if after.act == "end" and after.effect == "waiting" and not after.did and after.place and not is_open:
             after = keep_plate_off(connection, after, row, now=now)
         if after != before:
             queries.change_strike(connection, after.columns())
+
+
+def rests_on(strike: Row[Any], other: Row[Any]) -> bool:
+    """Whether a standing strike counts another one: itself, or one for an earlier night in the same neighbourhood."""
+    is_before = other.leave_by <= strike.leave_by and other.neighbourhood_id == strike.neighbourhood_id
+    return bool(strike.state == other.state == "standing" and is_before)
+
+
+def _is_appealed(row: Row[Any]) -> bool:
+    return row.made_at is not None and row.decision is None
 
 
 def _weighed(connection: Connection, strike: Strike, place: int, policy: Policy, *, now: datetime) -> Strike:

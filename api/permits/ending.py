@@ -55,14 +55,15 @@ def end_permits(
         permits = ending_queries.lock_live_permits(connection, permit_ids)
         calendars = _calendars(connection, permits)
         cuts = {p.id: since or _first_lost(p, reason, now=now) for p in permits}
-        kept = {p.id: _kept(p, cuts[p.id], calendars[p.neighbourhood_id]) for p in permits}
+        inside = {p.id: set(_inside(p, cuts[p.id], calendars[p.neighbourhood_id])) for p in permits}
+        kept = {p.id: [n for n in nights_in(p) if n < cuts[p.id] or n in inside[p.id]] for p in permits}
         ids = [permit.id for permit in permits]
         taken = {key: multirange_of(nights) for key, nights in kept.items()}
         ending_queries.end(connection, taken, reason=reason, now=now)
         ending_queries.cancel_stays(connection, cuts, now=now)
         ending_queries.withdraw_offers(connection, ids, now=now)
         release_nights(connection, _released(permits, kept))
-        end_detours(connection, cuts)
+        end_detours(connection, cuts, inside)
         if reason not in _FOR_NOBODY and ids:
             ending_queries.end_entries(connection, ids, now=now)
             ending_queries.record_releases(connection, ids, cause=reason, now=now)
@@ -75,13 +76,12 @@ def _first_lost(permit: Row[Any], reason: str, *, now: datetime) -> date:
     return today if reason in UNTAKEN or permit.state == "offered" else today + timedelta(days=1)
 
 
-def _kept(permit: Row[Any], cut: date, kinds: DayKinds | None) -> list[date]:
-    """List the nights that stay taken: those before the cut, and those inside stays that began before it."""
-    nights = nights_in(permit)
+def _inside(permit: Row[Any], cut: date, kinds: DayKinds | None) -> list[date]:
+    """List the nights from a cut on that lie inside stays which began before it."""
     before = max(permit.first, cut - timedelta(days=LONGEST_STAY_DAYS))
-    if kinds is None or before >= cut or not nights or nights[-1] < cut:
-        return [night for night in nights if night < cut]
-    inside = covered_nights(
+    if kinds is None or before >= cut:
+        return []
+    covered = covered_nights(
         days=permit.days,
         arrive_min=permit.arrive_min,
         leave_min=permit.leave_min,
@@ -91,7 +91,7 @@ def _kept(permit: Row[Any], cut: date, kinds: DayKinds | None) -> list[date]:
         kinds=kinds,
         days_left_out=permit.days_left_out,
     )
-    return [night for night in nights if night < cut or night in set(inside)]
+    return [night for night in covered if night >= cut]
 
 
 def _released(permits: Sequence[Row[Any]], kept: Mapping[int, Sequence[date]]) -> dict[int, dict[date, int]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from api.db.arrays import array_text
+
 _LEDGER = 0x6C6564
 """One writer of a neighbourhood's ledger at a time: nobody waits for a row in two orders."""
 _WANTED = "unnest(CAST(:groups AS bigint[]), CAST(:nights AS date[]), CAST(:bays AS int[])) AS w (g, night, bays)"
@@ -75,7 +77,7 @@ def set_bays(connection: Connection, bays: Changes) -> None:
 def free_nights(connection: Connection, bay_group_ids: Sequence[int], *, first: date) -> dict[int, dict[date, int]]:
     """Return how many bays are free, by bay group and night from `first` on; nights with none are left out."""
     free: dict[int, dict[date, int]] = {group: {} for group in bay_group_ids}
-    for row in connection.execute(_FREE, {"groups": list(bay_group_ids), "first": first}):
+    for row in connection.execute(_FREE, {"groups": list(bay_group_ids), "first": first}).all():
         free[row.bay_group_id][row.night] = row.free
     return free
 
@@ -90,6 +92,6 @@ def list_groups(connection: Connection, facility_ids: Sequence[int]) -> list[int
     return list(connection.scalars(_GROUPS, {"ids": list(facility_ids)}))
 
 
-def _values(changes: Changes) -> dict[str, list[Any]]:
+def _values(changes: Changes) -> dict[str, str]:
     groups, nights, bays = changes
-    return {"groups": list(groups), "nights": list(nights), "bays": list(bays)}
+    return {"groups": array_text(groups), "nights": array_text(nights), "bays": array_text(bays)}

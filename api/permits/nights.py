@@ -18,6 +18,15 @@ NIGHT_MIN = DAY_MIN + 120
 _A_DAY = timedelta(days=1)
 
 
+def stands_at_night(arrive_min: int, leave_min: int) -> bool:
+    """
+    Whether stays of these hours, minutes from the start of their evening's day, stand at 02:00 of the morning after.
+
+    Only such stays can be permits: others take nothing of the ledger, which would give their bays away once more.
+    """
+    return arrive_min <= NIGHT_MIN < leave_min
+
+
 def ledger_nights_of(
     *,
     days: str,

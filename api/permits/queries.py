@@ -102,26 +102,88 @@ def takes_night(connection: Connection, permit_id: int, night: date) -> bool:
     return bool(connection.scalar(text(query), {"permit": permit_id, "night": night}))
 
 
-def follow_cars(connection: Connection, household_ids: Sequence[int] | None) -> Sequence[Row[Any]]:
-    """Let permits, and applications that wait, be for the car that their household has; return permits that changed."""
-    values = {"households": None if household_ids is None else list(household_ids)}
-    waiting = """
-        UPDATE applications a SET vehicle_id = v.id, height_m = v.height_m FROM waitlist_entries e, vehicles v
+def follow_waiting_cars(connection: Connection, household_ids: Sequence[int] | None) -> list[int]:
+    """Let applications that wait be for the car that their household has, and what it needs; return those changed."""
+    query = """
+        UPDATE applications a SET vehicle_id = v.id, height_m = v.height_m,
+               needs = CASE WHEN v.needs = old.needs THEN a.needs ELSE v.needs END
+        FROM waitlist_entries e, vehicles v, vehicles old
         WHERE e.application_id = a.id AND e.state IN ('waiting', 'offered') AND v.household_id = a.household_id
           AND v.withdrawn_at IS NULL AND (v.id <> a.vehicle_id OR v.height_m IS DISTINCT FROM a.height_m)
+          AND old.id = a.vehicle_id
           AND (CAST(:households AS bigint[]) IS NULL OR a.household_id = ANY(:households))
+        RETURNING a.id
     """
-    connection.execute(text(waiting), values)
+    return list(connection.scalars(text(query), _households(household_ids)))
+
+
+def follow_cars(connection: Connection, household_ids: Sequence[int] | None) -> Sequence[Row[Any]]:
+    """
+    Let permits be for the car that their household has; return those that changed.
+
+    A permit does not follow a car that is too high for its place, or needs what the place has not.
+    """
     query = """
         UPDATE permits p SET vehicle_id = v.id
-        FROM vehicles v, bay_groups g, facilities f, neighbourhoods n
+        FROM vehicles v, vehicles old, bay_groups g, facilities f, neighbourhoods n
         WHERE v.household_id = p.household_id AND v.withdrawn_at IS NULL AND v.id <> p.vehicle_id
+          AND old.id = p.vehicle_id
           AND p.state IN ('offered', 'active') AND g.id = p.bay_group_id AND f.id = g.facility_id
           AND n.id = f.neighbourhood_id
           AND (CAST(:households AS bigint[]) IS NULL OR p.household_id = ANY(:households))
-        RETURNING p.id, p.household_id, g.facility_id, n.timezone
+          AND (v.height_m IS NULL OR f.max_height_m IS NULL OR v.height_m <= f.max_height_m)
+          AND NOT EXISTS (
+              SELECT unnest(string_to_array(v.needs, ' ')) EXCEPT SELECT unnest(string_to_array(old.needs, ' '))
+              EXCEPT SELECT unnest(g.kinds)
+          )
+        RETURNING p.id, p.household_id, g.facility_id, n.timezone, v.plate_hash <> old.plate_hash AS has_other_plate
     """
-    return connection.execute(text(query), values).all()
+    return connection.execute(text(query), _households(household_ids)).all()
+
+
+def _households(household_ids: Sequence[int] | None) -> dict[str, list[int] | None]:
+    return {"households": None if household_ids is None else list(household_ids)}
+
+
+def list_places(connection: Connection, household_id: int, *, now: datetime) -> Sequence[Row[Any]]:
+    """List where a household's car has a place or an offer of one, by `what`, with the car that it was given to."""
+    query = """
+        SELECT w.what, f.name, f.max_height_m, g.kinds, v.height_m, v.needs
+        FROM (
+            SELECT CASE p.state WHEN 'offered' THEN 'offer' ELSE 'permit' END AS what, p.bay_group_id, p.vehicle_id
+            FROM permits p WHERE p.household_id = :household AND p.state IN ('offered', 'active')
+            UNION
+            SELECT 'permit', d.bay_group_id, p.vehicle_id FROM permit_detours d JOIN permits p ON p.id = d.permit_id
+            WHERE p.household_id = :household AND p.state = 'active' AND upper(range_merge(d.evenings)) >= :today
+            UNION
+            SELECT 'booking', b.bay_group_id, k.vehicle_id
+            FROM stays s JOIN bays b ON b.id = s.bay_id JOIN bookings k ON k.stay_id = s.id
+            WHERE s.household_id = :household AND s.state IN ('held', 'confirmed') AND upper(s.during) > :now
+        ) AS w
+        JOIN bay_groups g ON g.id = w.bay_group_id JOIN facilities f ON f.id = g.facility_id
+        JOIN vehicles v ON v.id = w.vehicle_id
+        ORDER BY w.what DESC, f.id
+    """
+    return connection.execute(text(query), {"household": household_id, "now": now, "today": now.date()}).all()
+
+
+def get_place(connection: Connection, household_id: int, permit_id: int) -> Row[Any] | None:
+    """
+    Return the place of a permit or an offer, and its household's car of now; None without a car.
+
+    `missing` is what that car needs, the car that the place was given to did not, and the bays are not.
+    """
+    query = """
+        SELECT f.name, f.max_height_m, v.height_m, ARRAY(
+            SELECT unnest(string_to_array(v.needs, ' ')) EXCEPT SELECT unnest(string_to_array(old.needs, ' '))
+            EXCEPT SELECT unnest(g.kinds) ORDER BY 1
+        ) AS missing
+        FROM permits p JOIN bay_groups g ON g.id = p.bay_group_id JOIN facilities f ON f.id = g.facility_id
+        JOIN vehicles old ON old.id = p.vehicle_id
+        JOIN vehicles v ON v.household_id = p.household_id AND v.withdrawn_at IS NULL
+        WHERE p.id = :permit AND p.household_id = :household
+    """
+    return connection.execute(text(query), {"permit": permit_id, "household": household_id}).one_or_none()
 
 
 def under_way(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> set[int]:

@@ -193,12 +193,16 @@ class _Options:
         key = id(pattern), last, id(timetable)
         if key not in self._known:
             left_out = days_left_out(pattern, timetable)
-            self._known[key] = None if left_out is None else (self._cover(pattern, left_out, last), left_out)
+            cover = None if left_out is None else self._cover(pattern, left_out, last)
+            self._known[key] = None if left_out is None or cover is None else (cover, left_out)
         return self._known[key]
 
-    def _cover(self, pattern: Pattern, left_out: NDArray[np.bool_], last: int) -> int:
+    def _cover(self, pattern: Pattern, left_out: NDArray[np.bool_], last: int) -> int | None:
+        """Return the number of a set of nights; None where stays take none, so that no bay could be said to be free."""
         nights = nights_covered(pattern.starts[~left_out], pattern.ends[~left_out])
         nights = nights[nights <= last]
+        if not len(nights):
+            return None
         number = self._cover_numbers.setdefault(nights.tobytes(), len(self.covers))
         if number == len(self.covers):
             self.covers.append(_runs(nights))

@@ -63,7 +63,8 @@ class Fate:
             return []
         kept = ~self.move.left_out
         nights = nights_covered(self.hit.lost.starts[kept], self.hit.lost.ends[kept])
-        return [int(night) for night in nights if night <= self.hit.holding.last]
+        last = self.hit.holding.last
+        return [int(night) for night in nights if night <= last]
 
     @property
     def num_left_out(self) -> int:

@@ -73,7 +73,7 @@ def list_held(connection: Connection, facility_id: int, *, since: date) -> list[
 def walks_from(connection: Connection, home_ids: Iterable[int], *, most_m: float) -> dict[int, dict[int, int]]:
     """Return the metres to published facilities within a walk, by home and facility."""
     walks: dict[int, dict[int, int]] = {}
-    for row in connection.execute(_WALKS, {"homes": sorted(set(home_ids)), "most": most_m}):
+    for row in connection.execute(_WALKS, {"homes": sorted(set(home_ids)), "most": most_m}).all():
         walks.setdefault(row.home_id, {})[row.facility_id] = row.walk_m
     return walks
 
@@ -84,7 +84,7 @@ def free_nights(
     """Return the bays that nobody has, by bay group and night; none while an open round keeps them."""
     free: dict[int, dict[date, int]] = {}
     values = {"facilities": list(facility_ids), "first": first, "last": last}
-    for row in connection.execute(_FREE, values):
+    for row in connection.execute(_FREE, values).all():
         free.setdefault(row.bay_group_id, {})[row.night] = row.free
     return free
 
@@ -96,7 +96,7 @@ def ledger_of(connection: Connection, facility_id: int, *, first: date) -> list[
 
 def describe_facilities(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
     """Return what is to be known of facilities, by id."""
-    return {row.id: row for row in connection.execute(_PLACE, {"ids": list(ids)})}
+    return {row.id: row for row in connection.execute(_PLACE, {"ids": list(ids)}).all()}
 
 
 def groups_of(connection: Connection, facility_ids: Sequence[int]) -> list[int]:

@@ -108,10 +108,11 @@ def _of_permit(
         facts |= {"nights_without_bay": len(left), "dates_without_bay": _texts([date_of(day) for day in left])}
     if holding.is_offer:
         facts["offer"] = holding.permit.offer_id
-    if nights:
+    placed = [stay for stay in nights if stay.new_id is not None]
+    if placed:
         facts["single_nights"] = [
             {"night": stay.old.night.isoformat(), "facility": stay.facility_id, "walk_m": stay.walk_m}
-            for stay in nights
+            for stay in placed
         ]
     return NewNotice(holding.permit.household_id, _KINDS[fate.outcome], facts)
 

@@ -200,7 +200,7 @@ def list_ended_stays(connection: Connection, stay_ids: Sequence[int]) -> list[Ro
 
 def take_bays_nearby(connection: Connection, columns: Columns) -> dict[int, Row[Any]]:
     """Take the nearest free bay at the same times for each stay, in their order; return what was found by stay."""
-    return {row.old: row for row in connection.execute(_NEARBY_BAYS, columns)}
+    return {row.old: row for row in connection.execute(_NEARBY_BAYS, columns).all()}
 
 
 def move_bookings(connection: Connection, columns: Columns) -> None:

@@ -23,9 +23,18 @@ _ROUND = """
 """
 _LOCKED = text(f"{_ROUND} FOR UPDATE OF r NOWAIT")
 _SET_STATE = text("UPDATE rounds SET state = :state, version = version + 1 WHERE id = :round")
+# A word on a facility that is not offered any more, or on an application that does not stand, is void: see the folder.
+_IN_FORCE = """(
+    EXISTS (SELECT FROM applications a WHERE a.id = d.application_id AND a.state = 'submitted')
+    AND (d.facility_id IS NULL OR EXISTS (
+        SELECT FROM round_facilities rf JOIN facilities f ON f.id = rf.facility_id AND f.status = 'published'
+        WHERE rf.round_id = d.round_id AND rf.facility_id = d.facility_id
+    ))
+)"""
 _NUM_DECISIONS = text(
-    "SELECT count(*) FILTER (WHERE decision = 'lock') AS locked,"
-    " count(*) FILTER (WHERE decision = 'reject') AS rejected FROM round_decisions WHERE round_id = :round"
+    "SELECT count(*) FILTER (WHERE d.decision = 'lock') AS locked,"
+    " count(*) FILTER (WHERE d.decision = 'reject') AS rejected"
+    f" FROM round_decisions d WHERE d.round_id = :round AND {_IN_FORCE}"
 )
 _APPLICATIONS = text(
     "SELECT 'h' || household_id AS demand, id FROM applications"
@@ -96,8 +105,9 @@ _CHANGES = text(
     ORDER BY application_id LIMIT :limit
     """
 )
-_DECISION = """
-    SELECT d.id, d.application_id, d.facility_id, d.decision, d.note, d.decided_by, d.decided_at
+_DECISION = f"""
+    SELECT d.id, d.application_id, d.facility_id, d.decision, d.note, d.decided_by, d.decided_at,
+           {_IN_FORCE} AS in_force
     FROM round_decisions d
 """
 _DECISIONS = text(f"{_DECISION} WHERE d.round_id = :round ORDER BY d.id")
@@ -122,6 +132,27 @@ _HOLDERS = text(
     FROM round_outcomes o JOIN applications a ON a.id = o.application_id JOIN rounds r ON r.id = a.round_id
     JOIN permits p ON p.household_id = a.household_id AND p.state IN ('offered', 'active') AND p.term && r.term
     WHERE o.plan_id = :plan AND o.bay_group_id IS NOT NULL ORDER BY 1 LIMIT :limit
+    """
+)
+# Whom a plan serves although home or car are not what it was made for.
+_CHANGED = text(
+    """
+    SELECT o.application_id, h.home_id <> a.home_id AS has_moved, w.walk_m,
+           COALESCE(a.max_walk_m, CAST(r.policy ->> 'max_walk_m' AS float), :limit_m) AS limit_m,
+           v.id AS vehicle_id, v.height_m, f.max_height_m, COALESCE(v.needs, '') AS needs, old.needs AS former_needs,
+           g.kinds
+    FROM round_outcomes o
+    JOIN applications a ON a.id = o.application_id
+    JOIN rounds r ON r.id = a.round_id
+    JOIN households h ON h.id = a.household_id
+    JOIN bay_groups g ON g.id = o.bay_group_id
+    JOIN facilities f ON f.id = g.facility_id
+    JOIN vehicles old ON old.id = a.vehicle_id
+    LEFT JOIN vehicles v ON v.household_id = a.household_id AND v.withdrawn_at IS NULL
+    LEFT JOIN walk_pairs w ON w.home_id = h.home_id AND w.facility_id = f.id
+    WHERE o.plan_id = :plan AND (
+        h.home_id <> a.home_id OR v.id <> a.vehicle_id OR v.id IS NOT NULL AND v.height_m IS DISTINCT FROM a.height_m
+    )
     """
 )
 _MOVED = text(
@@ -168,19 +199,19 @@ def set_state(connection: Connection, round_id: int, state: str) -> None:
 
 
 def num_decisions(connection: Connection, round_id: int) -> tuple[int, int]:
-    """Count locks and rejections of a round."""
+    """Count the locks and rejections of a round that are in force."""
     row = connection.execute(_NUM_DECISIONS, {"round": round_id}).one()
     return row.locked, row.rejected
 
 
 def applications_by_demand(connection: Connection, round_id: int) -> dict[str, int]:
     """Return the applications of a round by their demand's id, in the order of demands.csv."""
-    return {row.demand: row.id for row in connection.execute(_APPLICATIONS, {"round": round_id})}
+    return {row.demand: row.id for row in connection.execute(_APPLICATIONS, {"round": round_id}).all()}
 
 
 def bay_groups_by_code(connection: Connection, round_id: int) -> dict[tuple[str, str], int]:
     """Return the bay groups of a round by the codes of facility and group."""
-    return {(row.facility, row.bay_group): row.id for row in connection.execute(_GROUPS, {"round": round_id})}
+    return {(row.facility, row.bay_group): row.id for row in connection.execute(_GROUPS, {"round": round_id}).all()}
 
 
 def load_outcomes(connection: Connection, plan_id: int) -> list[Row[Any]]:
@@ -313,6 +344,18 @@ def remove_decision(connection: Connection, decision_id: int, *, of: int) -> Non
 def list_holders(connection: Connection, plan_id: int, *, limit: int) -> list[int]:
     """List applications that a plan serves although their households have a permit or an offer in its term."""
     return list(connection.scalars(_HOLDERS, {"plan": plan_id, "limit": limit}))
+
+
+def list_changed(connection: Connection, plan_id: int, *, limit_m: float) -> list[Row[Any]]:
+    """
+    List the applications that a plan serves and whose household has moved or has another car by now.
+
+    Parameters
+    ----------
+    limit_m
+        How far a household walks where neither it nor the round says.
+    """
+    return list(connection.execute(_CHANGED, {"plan": plan_id, "limit_m": limit_m}))
 
 
 def list_moved(connection: Connection, round_id: int) -> list[int]:

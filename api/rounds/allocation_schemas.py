@@ -106,6 +106,7 @@ class DecisionOut(BaseModel):
     note: str
     decided_by: int | None
     decided_at: datetime
+    in_force: bool = Field(description="False where the facility is not offered any more: no plan has to keep to it")
 
 
 class PublicationIn(_Asked):
@@ -192,4 +193,5 @@ def decision_out(row: Row[Any]) -> DecisionOut:
         note=row.note,
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        in_force=row.in_force,
     )

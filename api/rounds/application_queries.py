@@ -81,10 +81,12 @@ _FOLLOW = text(
     UPDATE applications a
     SET home_id = h.home_id, vehicle_id = COALESCE(v.id, a.vehicle_id), version = a.version + 1, changed_at = :now,
         plate_hash = COALESCE(v.plate_hash, a.plate_hash),
-        height_m = CASE WHEN v.id IS NULL THEN a.height_m ELSE v.height_m END
-    FROM rounds r, homes o, households h
+        height_m = CASE WHEN v.id IS NULL THEN a.height_m ELSE v.height_m END,
+        needs = CASE WHEN v.id IS NULL OR v.needs = old.needs THEN a.needs ELSE v.needs END
+    FROM vehicles old, rounds r, homes o, households h
     LEFT JOIN vehicles v ON v.household_id = h.id AND v.withdrawn_at IS NULL AND :car
     WHERE a.household_id = :household AND h.id = a.household_id AND o.id = h.home_id AND r.id = a.round_id
+      AND old.id = a.vehicle_id
       AND a.state = 'submitted' AND r.state = 'open' AND r.closes_at > :now AND o.neighbourhood_id = r.neighbourhood_id
       AND (
         a.home_id <> h.home_id OR v.id <> a.vehicle_id OR v.id IS NOT NULL AND v.height_m IS DISTINCT FROM a.height_m
@@ -190,6 +192,12 @@ def list_of_round(connection: Connection, round_id: int, *, after: int, limit: i
     """List the applications of a round with an id above `after`, the oldest first."""
     query = text(f"{_SHOWN} WHERE a.round_id = :round AND a.id > :after ORDER BY a.id LIMIT :limit")
     return connection.execute(query, {"round": round_id, "after": after, "limit": limit}).all()
+
+
+def lock_application(connection: Connection, application_id: int) -> int:
+    """Keep an application that one may see from being changed until the end of the transaction; return its version."""
+    query = text("SELECT version FROM applications WHERE id = :application FOR UPDATE")
+    return int(connection.execute(query, {"application": application_id}).scalar_one())
 
 
 def note_document(connection: Connection, application_id: int, *, kind: str, account_id: int, now: datetime) -> None:

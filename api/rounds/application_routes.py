@@ -102,7 +102,12 @@ def post_document(
     """Note it as a planner, or as a committee worker on a visit; the document itself is not kept."""
     _require_office(principal)
     row = applications.note_document(
-        transaction, application, kind=seen.kind, account_id=principal.account_id or 0, now=datetime.now(UTC)
+        transaction,
+        application,
+        kind=seen.kind,
+        version=seen.version,
+        account_id=principal.account_id or 0,
+        now=datetime.now(UTC),
     )
     return application_out(row)
 

@@ -82,9 +82,10 @@ class ApplicationEdit(ApplicationIn):
 
 
 class DocumentIn(Incoming):
-    """Which document was seen; it is not kept."""
+    """Which document was seen; it is not kept. `version` is the application's that it was seen for."""
 
     kind: DocumentKind
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class DocumentOut(BaseModel):

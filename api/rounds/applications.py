@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.refusals import NotAllowed
 from api.notices.service import NewNotice, tell
+from api.permits.nights import stands_at_night
 from api.rounds import application_queries as queries
 from api.rounds.errors import ApplicationsClosed, NotEligible, RoundConflict
 from api.rounds.queries import get_round, lock_round
@@ -53,7 +54,7 @@ def apply(connection: Connection, round_id: int, wish: Wish, *, applicant: Appli
     RoundNotFound, ApplicationsClosed
         There is no such round, or it takes no applications at this moment.
     NotEligible
-        No car, a bay of its own, a home elsewhere, or no consent noted.
+        No car, a bay of its own, a home elsewhere, no consent noted, or stays that are not at night.
     ApplicationExists
         The household or its car has one in this round.
     """
@@ -117,10 +118,15 @@ def follow_household(connection: Connection, household_id: int, *, now: datetime
 
 
 def note_document(
-    connection: Connection, application_id: int, *, kind: str, account_id: int, now: datetime
+    connection: Connection, application_id: int, *, kind: str, version: int, account_id: int, now: datetime
 ) -> Row[Any]:
     """
     Note that a document was seen for an application, until closing; its tier holds from then on.
+
+    Parameters
+    ----------
+    version
+        Of the application that the document was seen for.
 
     Raises
     ------
@@ -128,11 +134,15 @@ def note_document(
         There is none that whoever asks may see; the round is closed.
     NotAllowed
         It is of one's own household.
+    RoundConflict
+        The application was changed or withdrawn since that version was read.
     """
     before = queries.get_application(connection, application_id)
     if queries.is_own(connection, application_id, account_id=account_id):
         raise NotAllowed("somebody else must see the documents of one's own household")
     _open_round(connection, before.round_id, now=now)
+    if queries.lock_application(connection, application_id) != version:
+        raise RoundConflict("the application was changed meanwhile: read what it claims now, then note the document")
     queries.note_document(connection, application_id, kind=kind, account_id=account_id, now=now)
     return queries.get_application(connection, application_id)
 
@@ -141,6 +151,7 @@ def forget_document(connection: Connection, application_id: int, *, kind: str, n
     """Take back that a document was seen; errors as in `note_document`."""
     before = queries.get_application(connection, application_id)
     _open_round(connection, before.round_id, now=now)
+    queries.lock_application(connection, application_id)
     queries.forget_document(connection, application_id, kind=kind)
     return queries.get_application(connection, application_id)
 
@@ -165,6 +176,11 @@ def _values(
         raise NotEligible("the household lives in another neighbourhood")
     if household.vehicle_id is None:
         raise NotEligible("the household has no car: register it first, one household, one car")
+    if not stands_at_night(wish.arrive_min, wish.leave_min):
+        raise NotEligible(
+            "permits are for nights: arrive by 26:00 and leave after it, that is two o'clock of the morning after; "
+            "bays at other hours can be booked one by one"
+        )
     if not wish.no_bay_of_its_own:
         raise NotEligible("permits are for households without a bay of their own: say `no_bay_of_its_own`")
     if applicant.on_behalf and not wish.consent:

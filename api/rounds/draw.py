@@ -38,5 +38,5 @@ def seal_secret(keys: Keys, secret: bytes) -> bytes:
 
 
 def unseal_secret(keys: Keys, sealed: bytes) -> bytes:
-    """Open a sealed secret; cryptography's InvalidTag where the key is another."""
+    """Open a sealed secret; SealBroken where the key is another."""
     return unseal(keys.round_seal, sealed, what="round")

@@ -43,9 +43,9 @@ def write_round_folder(connection: Connection, round_id: int, folder: Path) -> b
         Its seed is not known yet.
     """
     write_supply(_supply(connection, round_id), folder)
-    for name, question in folder_queries.FILES.items():
+    for name in folder_queries.FILES:
         with (folder / name).open("wb") as file:
-            rows = folder_queries.copy_out(connection, question, round_id, file.write)
+            rows = folder_queries.copy_out(connection, name, round_id, file.write)
         if not rows and name == folder_queries.DECISIONS:
             (folder / name).unlink()
     return fingerprint(hashes_of(folder))

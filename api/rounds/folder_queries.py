@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from api.rounds.errors import RoundNotFound
 
-DECISIONS = "decisions.csv"
+DECISIONS, WALKS = "decisions.csv", "walks.csv"
 
 _SETTINGS = text(
     """
@@ -21,6 +21,14 @@ _SETTINGS = text(
     FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id WHERE r.id = :round
     """
 )
+
+
+def _quoted(column: str) -> str:
+    """Return a text as COPY writes it into CSV."""
+    needs = f"""{column} = '' OR {column} ~ '[",\n\r]'"""
+    return f"""CASE WHEN {needs} THEN '"' || replace({column}, '"', '""') || '"' ELSE {column} END"""
+
+
 _APPLIED = "FROM applications a WHERE a.round_id = %(round)s AND a.state = 'submitted'"
 _OFFERED = (
     "SELECT f.id, f.code FROM round_facilities rf JOIN facilities f ON f.id = rf.facility_id"
@@ -49,10 +57,11 @@ _DECISIONS = f"""
     WHERE d.round_id = %(round)s AND (d.facility_id IS NULL OR o.id IS NOT NULL)
     ORDER BY a.household_id, o.code COLLATE "C" NULLS FIRST
 """
+# Lines as COPY writes CSV, but one text a home: half a million rows cost more to hand over than to find.
 _WALKS = f"""
-    WITH offered AS MATERIALIZED ({_OFFERED}),
+    WITH offered AS (SELECT f.id, {_quoted("f.code")} AS code FROM ({_OFFERED}) AS f),
     applied AS MATERIALIZED (
-        SELECT h.id, h.code FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED})
+        SELECT h.id, {_quoted("h.code")} AS code FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED})
     ),
     widest AS (
         SELECT GREATEST(
@@ -61,21 +70,25 @@ _WALKS = f"""
         ) AS m
     ),
     near AS MATERIALIZED (
-        SELECT w.home_id, w.facility_id, w.walk_m
-        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id JOIN applied h ON h.id = w.home_id
-        WHERE w.walk_m <= (SELECT m FROM widest)
+        SELECT w.home_id, array_agg(',' || o.code || ',' || w.walk_m ORDER BY w.walk_m, w.facility_id) AS ends
+        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id
+        WHERE w.walk_m <= (SELECT m FROM widest) GROUP BY w.home_id
     ),
-    lonely AS MATERIALIZED (SELECT id FROM applied EXCEPT SELECT home_id FROM near),
     nearest AS (
-        SELECT DISTINCT ON (w.home_id) w.home_id, w.facility_id, w.walk_m
-        FROM walk_pairs w JOIN offered o ON o.id = w.facility_id JOIN lonely h ON h.id = w.home_id
-        ORDER BY w.home_id, w.walk_m, w.facility_id
+        SELECT h.id AS home_id, w.facility_id, w.walk_m
+        FROM (SELECT id FROM applied h WHERE NOT EXISTS (SELECT FROM near n WHERE n.home_id = h.id)) AS h
+        CROSS JOIN LATERAL (
+            SELECT w.facility_id, w.walk_m FROM walk_pairs w
+            WHERE w.home_id = h.id AND w.facility_id = ANY(ARRAY(SELECT id FROM offered))
+            ORDER BY w.walk_m, w.facility_id LIMIT 1
+        ) AS w
     )
-    SELECT h.code AS home, o.code AS facility, w.walk_m FROM (TABLE near UNION ALL TABLE nearest) w
-    JOIN offered o ON o.id = w.facility_id JOIN applied h ON h.id = w.home_id
-    ORDER BY w.home_id, w.walk_m, w.facility_id
+    SELECT h.code || COALESCE(array_to_string(n.ends, E'\\n' || h.code), ',' || o.code || ',' || f.walk_m) || E'\\n'
+    FROM applied h LEFT JOIN near n ON n.home_id = h.id LEFT JOIN nearest f ON f.home_id = h.id
+    LEFT JOIN offered o ON o.id = f.facility_id
+    WHERE n.home_id IS NOT NULL OR f.home_id IS NOT NULL ORDER BY h.id
 """
-FILES = {"homes.csv": _HOMES, "demands.csv": _DEMANDS, DECISIONS: _DECISIONS, "walks.csv": _WALKS}
+FILES = {"homes.csv": _HOMES, "demands.csv": _DEMANDS, DECISIONS: _DECISIONS, WALKS: _WALKS}
 """File → question; each answers the same rows in the same order whoever asks, as long as nothing changes."""
 
 
@@ -87,13 +100,18 @@ def get_settings(connection: Connection, round_id: int) -> Row[Any]:
     return row
 
 
-def copy_out(connection: Connection, question: str, round_id: int, write: Callable[[bytes], object]) -> int:
-    """Hand the answer to a question to `write`, as CSV with a header; return how many rows it has."""
+def copy_out(connection: Connection, name: str, round_id: int, write: Callable[[bytes], object]) -> int:
+    """Hand one of FILES to `write`, as CSV with a header; return how many rows, or homes with walks, it has."""
     # Tables are read whole: a plan that looks rows up one by one, made while a table was small, would take minutes.
     connection.execute(text("SELECT set_config('enable_nestloop', 'off', true)"))
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY ({question}) TO STDOUT (FORMAT csv, HEADER)", {"round": round_id}) as rows:
-        for part in rows:
-            write(bytes(part))
+    cursor, values = connection.connection.cursor(), {"round": round_id}
+    if name == WALKS:
+        write(b"home,facility,walk_m\n")
+        for (lines,) in cursor.execute(FILES[name], values):
+            write(lines.encode())
+    else:
+        with cursor.copy(f"COPY ({FILES[name]}) TO STDOUT (FORMAT csv, HEADER)", values) as rows:
+            for part in rows:
+                write(part)
     connection.execute(text("SELECT set_config('enable_nestloop', 'on', true)"))
     return int(cursor.rowcount)

@@ -21,11 +21,20 @@ def report_of(
     outcomes: Sequence[Row[Any]],
     *,
     waiting: int,
+    kept_back: int,
     root: bytes,
     secret: bytes,
     now: datetime,
 ) -> Json:
-    """Put together the report of a round and the plan it is published with."""
+    """
+    Put together the report of a round and the plan it is published with.
+
+    Parameters
+    ----------
+    waiting, kept_back
+        Households that the plan does not serve and that wait; those it serves with a place that does not suit them any
+        more, since they moved or have another car, and that wait too.
+    """
     served = [outcome for outcome in outcomes if outcome.bay_group_id is not None]
     summary: Mapping[str, Any] = plan.summary
     return {
@@ -38,6 +47,7 @@ def report_of(
         "applications": len(outcomes),
         "served": len(served),
         "waiting": waiting,
+        "kept_back": kept_back,
         "refused": len(outcomes) - len(served) - waiting,
         "by_tier": _by_tier(outcomes),
         "unserved_by_reason": dict(sorted(Counter(o.reason for o in outcomes if o.reason is not None).items())),

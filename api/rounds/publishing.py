@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
+from api.neighbourhoods.model import Policy
 from api.notices.service import NewNotice, tell
 from api.offers.errors import OfferImpossible
 from api.offers.service import WantedOffer, make_offers
 from api.openings.permit_queries import rights_of_worker
-from api.permits.ledger import LedgerFull, LedgerShort, fill_ledger
+from api.openings.queries import lock_exclusively
+from api.permits.cars import wait_for_new_cars
+from api.permits.ledger import LedgerFull, LedgerShort, fill_ledger, lock_ledger
+from api.permits.ledger_queries import list_groups
+from api.permits.nights import stands_at_night
 from api.rounds import allocation_queries as queries
 from api.rounds.allocation_errors import PlanUnpublishable
 from api.rounds.draw import commitment_of, seed_of
@@ -28,13 +33,18 @@ from api.rounds.folder import fingerprint_now
 from api.rounds.folder_queries import get_settings
 from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
+from api.rounds.queries import find_sold_into
 from api.rounds.receipts import demand_of, draw_of, root_of, tree_of
+from api.waitlist.fitting import fits_under
 from api.waitlist.jobs import ask_for_dates
-from api.waitlist.moving import move_entries
-from api.waitlist.service import NewEntry, join_waitlist
+from api.waitlist.moving import wait_near_new_homes
+from api.waitlist.queries import list_waiting_of
+from api.waitlist.service import NewEntry, follow, join_waitlist
 
 HELPED = ("full", "no_value")
 """Options that a freed bay would help: all others fail for what the household asks for, or by a reviewer's word."""
+KEPT_BACK = MOVED_TOO_FAR, OTHER_CAR = "moved_too_far", "other_car"
+"""Why a household is not offered the place that a plan has for it: its new home is too far, or its car does not fit."""
 MOST_NAMED = 20
 """Applications that stand in the way of a plan, named at once."""
 
@@ -72,24 +82,37 @@ def publish_plan(
     """
     row = queries.lock_round(connection, round_id)
     _require_under_review(row)
-    first = _first_evening(row, now=now)
+    _require_date_come(row, now=now)
     plan = queries.get_plan(connection, plan_id, of=round_id)
     shown = _require_committed_seed(row, secret)
     outcomes = queries.load_outcomes(connection, plan_id)
     root = _require_publishable(connection, round_id, plan, outcomes)
-    served = [outcome for outcome in outcomes if outcome.bay_group_id is not None]
-    _offer_bays(connection, row, plan_id, [_offer(outcome, row, first=first) for outcome in served], now=now)
-    entries = list(_entries(connection, row, outcomes))
-    join_waitlist(connection, entries, now=now)
     with rights_of_worker(connection):  # planners do not see who lives where
-        for household_id in queries.list_moved(connection, round_id):
-            move_entries(connection, household_id, now=now)
-    ask_for_dates(connection)
+        changed = {c.application_id: c for c in queries.list_changed(connection, plan_id, limit_m=Policy().max_walk_m)}
+    kept_back = {key: reason for key, change in changed.items() if (reason := _reason_against(change)) is not None}
+    served = [o for o in outcomes if o.bay_group_id is not None and o.application_id not in kept_back]
+    first = _first_evening(connection, row, now=now)
+    wanted = [_offer(outcome, row, changed.get(outcome.application_id), first=first) for outcome in served]
+    _offer_bays(connection, row, plan_id, wanted, now=now)
+    entries = list(_entries(connection, row, outcomes, kept_back))
+    join_waitlist(connection, entries, now=now)
     waiting = {entry.application_id for entry in entries}
     refused = [o for o in outcomes if o.bay_group_id is None and o.application_id not in waiting]
     tell(connection, [_refusal(outcome, row) for outcome in refused], now=now)
-    report = report_of(row, plan, outcomes, waiting=len(entries), root=root, secret=shown, now=now)
+    report = report_of(
+        row,
+        plan,
+        outcomes,
+        waiting=len(entries) - len(kept_back),
+        kept_back=len(kept_back),
+        root=root,
+        secret=shown,
+        now=now,
+    )
     queries.mark_published(connection, round_id, plan_id=plan_id, report=report, now=now)
+    left_over = {outcome.bay_group_id for outcome in outcomes if outcome.application_id in kept_back}
+    _follow_changes(connection, round_id, entries, left_over, now=now)
+    ask_for_dates(connection)
     return Published(plan_id, len(served), len(entries), len(refused))
 
 
@@ -100,19 +123,35 @@ def _require_under_review(row: Row[Any]) -> None:
         raise RoundConflict(f"the round is {row.state}, and not under review")
 
 
-def _first_evening(row: Row[Any], *, now: datetime) -> date:
+def _require_date_come(row: Row[Any], *, now: datetime) -> None:
+    """Everybody was told the date: whoever is away until then must not lose an offer that came before it."""
+    if now < row.publishes_at:
+        date_told = row.publishes_at.astimezone(ZoneInfo(row.timezone)).isoformat()
+        raise RoundConflict(f"the round is published at {date_told} and not before: its dates are public and kept")
+    _require_nights(row, now.astimezone(ZoneInfo(row.timezone)).date() + timedelta(days=1))
+
+
+def _require_nights(row: Row[Any], first: date) -> None:
+    if first > row.last:
+        raise RoundConflict("the term is over: nothing is left to be given; call the round off")
+
+
+def _first_evening(connection: Connection, row: Row[Any], *, now: datetime) -> date:
     """
     Return the first evening that can be given: of the term, or tomorrow's where it has begun.
 
-    Everybody was told the date: whoever is away until then must not lose an offer that came before it.
+    Where a day has begun meanwhile and its evening is on sale, it is the one after. Nobody sells more until this
+    transaction ends: whoever rolls the horizon waits, and finds the round published.
     """
     zone = ZoneInfo(row.timezone)
-    if now < row.publishes_at:
-        date_told = row.publishes_at.astimezone(zone).isoformat()
-        raise RoundConflict(f"the round is published at {date_told} and not before: its dates are public and kept")
+    facilities = get_settings(connection, row.id).facility_ids
+    lock_ledger(connection, list_groups(connection, facilities))  # first, as whoever opens a round does
+    lock_exclusively(connection, facilities)
     first: date = max(row.first, now.astimezone(zone).date() + timedelta(days=1))
-    if first > row.last:
-        raise RoundConflict("the term is over: nothing is left to be given; call the round off")
+    sold = find_sold_into(connection, row.id, begins=datetime.combine(first, time(12), tzinfo=zone))
+    if sold is not None:
+        first = sold.materialised_until.astimezone(zone).date()
+        _require_nights(row, first)
     return first
 
 
@@ -157,6 +196,12 @@ def _offer_bays(
             f"somebody has a bay of the plan on {error.night.isoformat()}; allocate again"
         ) from error
     except OfferImpossible as error:
+        daytime = [str(o.application_id) for o in wanted if not stands_at_night(o.arrive_min, o.leave_min)]
+        if daytime:
+            raise PlanUnpublishable(
+                f"permits are for nights, and the stays of applications {', '.join(daytime[:MOST_NAMED])} are not; "
+                "reject them, and allocate again"
+            ) from error
         named = ", ".join(map(str, queries.list_holders(connection, plan_id, limit=MOST_NAMED)))
         raise PlanUnpublishable(
             f"households of the plan have a permit in its term already (applications {named}); "
@@ -171,11 +216,39 @@ def _refill_ledger(connection: Connection, row: Row[Any]) -> None:
         fill_ledger(connection, facilities, first=row.first, last=row.last)
 
 
-def _offer(outcome: Row[Any], row: Row[Any], *, first: date) -> WantedOffer:
+def _reason_against(change: Row[Any]) -> str | None:
+    """Say why a household is not offered the place a plan has for it; None where it is."""
+    if change.has_moved and (change.walk_m is None or change.walk_m > change.limit_m):
+        return MOVED_TOO_FAR
+    missing = set(change.needs.split()) - set(change.former_needs.split()) - set(change.kinds)
+    return OTHER_CAR if missing or not fits_under(change.height_m, change.max_height_m) else None
+
+
+def _follow_changes(
+    connection: Connection, round_id: int, entries: Sequence[NewEntry], left_over: set[int], *, now: datetime
+) -> None:
+    """
+    Let those who wait wait for their homes and cars of now, all of them before anybody follows.
+
+    Parameters
+    ----------
+    left_over
+        Bay groups with bays that the plan gave to households whom they do not suit any more.
+    """
+    with rights_of_worker(connection):
+        groups = left_over | wait_for_new_cars(connection, household_ids=[e.household_id for e in entries], now=now)
+        moved = list_waiting_of(connection, queries.list_moved(connection, round_id))
+        groups |= wait_near_new_homes(connection, moved, told={e.application_id for e in entries}, now=now)
+        follow(connection, sorted(groups), now=now)
+
+
+def _offer(outcome: Row[Any], row: Row[Any], change: Row[Any] | None, *, first: date) -> WantedOffer:
+    """Give the offer of an outcome, to the car and with the walk of now."""
+    has_other_car = change is not None and change.vehicle_id is not None
     return WantedOffer(
         application_id=outcome.application_id,
         household_id=outcome.household_id,
-        vehicle_id=outcome.vehicle_id,
+        vehicle_id=change.vehicle_id if change is not None and has_other_car else outcome.vehicle_id,
         bay_group_id=outcome.bay_group_id,
         first=first,
         last=row.last,
@@ -183,17 +256,19 @@ def _offer(outcome: Row[Any], row: Row[Any], *, first: date) -> WantedOffer:
         arrive_min=outcome.arrive_min,
         leave_min=outcome.leave_min,
         stay_through=outcome.stay_through,
-        walk_m=outcome.walk_m,
+        walk_m=change.walk_m if change is not None and change.has_moved else outcome.walk_m,
         days_left_out=tuple(day for day in outcome.days_left_out or () if day >= first),
     )
 
 
-def _entries(connection: Connection, row: Row[Any], outcomes: Sequence[Row[Any]]) -> Iterator[NewEntry]:
-    """Give the places in the waitlist of those without a bay whom a freed one would help."""
+def _entries(
+    connection: Connection, row: Row[Any], outcomes: Sequence[Row[Any]], kept_back: Mapping[int, str]
+) -> Iterator[NewEntry]:
+    """Give the places in the waitlist of those without a bay whom a freed one would help, and of those kept back."""
     groups = queries.bay_groups_by_code(connection, row.id)
     for outcome in outcomes:
         options = _options(options_of(outcome), groups)
-        if outcome.bay_group_id is None and options:
+        if (outcome.bay_group_id is None and options) or outcome.application_id in kept_back:
             yield NewEntry(
                 round_id=row.id,
                 application_id=outcome.application_id,
@@ -202,6 +277,7 @@ def _entries(connection: Connection, row: Row[Any], outcomes: Sequence[Row[Any]]
                 rounds_waited=outcome.rounds_waited,
                 draw=draw_of(row.seed, demand_of(outcome.household_id)),
                 options=options,
+                reason=kept_back.get(outcome.application_id),
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -18,16 +18,21 @@ _SHOWN = """
     SELECT r.id, r.neighbourhood_id, n.slug AS neighbourhood, n.timezone, n.country, r.name, r.state, r.version,
            r.opens_at, r.closes_at, r.publishes_at, lower(r.term) AS first, upper(r.term) - 1 AS last, r.policy, r.work,
            r.number_source, r.public_number, r.secret_sealed, r.commitment, r.seed, r.plan_id, r.opened_at, r.closed_at,
-           r.published_at, r.ended_at,
+           r.published_at, r.ended_at, r.report #>> '{draw,secret}' AS secret_shown,
+           r.deposit_cents, COALESCE((
+               SELECT json_agg(json_build_object('was', d.was, 'publishes_at', d.publishes_at, 'reason', d.reason,
+                                                 'decided_at', d.decided_at) ORDER BY d.id)
+               FROM round_delays d WHERE d.round_id = r.id
+           ), '[]') AS delays,
            ARRAY(SELECT f.facility_id FROM round_facilities f WHERE f.round_id = r.id ORDER BY 1) AS facilities
     FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id
 """
 _ADD = text(
     """
     INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work, number_source,
-                        created_by, created_at)
+                        deposit_cents, created_by, created_at)
     VALUES (:neighbourhood, :name, :opens_at, :closes_at, :publishes_at, daterange(:first, :last, '[]'),
-            CAST(:policy AS jsonb), CAST(:work AS jsonb), :number_source, :account, :now)
+            CAST(:policy AS jsonb), CAST(:work AS jsonb), :number_source, :deposit_cents, :account, :now)
     RETURNING id
     """
 )
@@ -35,7 +40,7 @@ _EDIT = text(
     """
     UPDATE rounds SET name = :name, opens_at = :opens_at, closes_at = :closes_at, publishes_at = :publishes_at,
            term = daterange(:first, :last, '[]'), policy = CAST(:policy AS jsonb), work = CAST(:work AS jsonb),
-           number_source = :number_source, version = version + 1
+           number_source = :number_source, deposit_cents = :deposit_cents, version = version + 1
     WHERE id = :round AND state = 'draft' AND version = :version
     """
 )
@@ -83,6 +88,44 @@ _CANCEL = text(
     UPDATE rounds SET state = 'cancelled', ended_at = :now, version = version + 1
     WHERE id = :round AND state IN ('draft', 'open', 'closed', 'in_review')
     """
+)
+_DELAY = text(
+    """
+    WITH moved AS (
+        UPDATE rounds r SET publishes_at = :until, version = r.version + 1 FROM rounds before
+        WHERE r.id = :round AND before.id = r.id AND r.state IN ('open', 'closed', 'allocating', 'in_review')
+          AND r.publishes_at < :until
+        RETURNING r.id, before.publishes_at AS was
+    )
+    INSERT INTO round_delays (round_id, was, publishes_at, reason, decided_by, decided_at)
+    SELECT id, was, :until, :reason, :account, :now FROM moved
+    """
+)
+_IS_LATE = """
+    r.state IN ('closed', 'allocating', 'in_review') AND r.publishes_at + make_interval(secs => :grace_s) <= :now
+"""
+_LATE_IDS = text(f"SELECT r.id FROM rounds r WHERE {_IS_LATE} ORDER BY r.id")
+# With the moment at which applicants were, or are to be, told again. A publication under way has its round locked.
+_LATE = text(
+    f"""
+    SELECT r.id, r.state, r.publishes_at, upper(r.term) - 1 AS last, n.timezone,
+           r.publishes_at + floor(EXTRACT(epoch FROM :now - r.publishes_at) / :every_s) * :every_s * interval '1 s'
+               AS due
+    FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id
+    WHERE r.id = :round AND {_IS_LATE} FOR UPDATE OF r SKIP LOCKED
+    """
+)
+_NOT_TOLD = text(
+    """
+    SELECT a.id, a.household_id FROM applications a
+    WHERE a.round_id = :round AND a.state = 'submitted' AND NOT EXISTS (
+        SELECT FROM notices t WHERE t.household_id = a.household_id AND t.kind = 'round_late' AND t.once = :once
+    ) ORDER BY a.id
+    """
+)
+_NEXT_CLOSING = text(
+    "SELECT min(next.closes_at) FROM rounds r JOIN rounds next ON next.neighbourhood_id = r.neighbourhood_id"
+    " WHERE r.id = :round AND next.id <> r.id AND next.state = 'open' AND next.closes_at > :now"
 )
 # What holds when applications close: who waited how often since it last had a permit, and what it holds now.
 _SETTLE = text(
@@ -146,7 +189,7 @@ def list_rounds(connection: Connection, neighbourhood_id: int) -> Sequence[Row[A
 
 def facilities_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
     """Return facilities by id, with state and neighbourhood."""
-    return {row.id: row for row in connection.execute(_SUPPLY, {"ids": list(ids)})}
+    return {row.id: row for row in connection.execute(_SUPPLY, {"ids": list(ids)}).all()}
 
 
 def published_facility_ids(connection: Connection, neighbourhood_id: int) -> list[int]:
@@ -228,11 +271,49 @@ def set_number(connection: Connection, round_id: int, *, number: str, seed: int)
 
 
 def cancel_round(connection: Connection, round_id: int, *, now: datetime) -> bool:
-    """Call a round off that is not published, and give its facilities free; tell whether that was possible."""
-    if not connection.execute(_CANCEL, {"round": round_id, "now": now}).rowcount:
-        return False
+    """Call a round off that is not published; tell whether that was possible."""
+    return bool(connection.execute(_CANCEL, {"round": round_id, "now": now}).rowcount)
+
+
+def free_facilities(connection: Connection, round_id: int) -> None:
+    """Give the facilities of a round free."""
     connection.execute(_RESERVE, {"round": round_id, "reserved": False})
-    return True
+
+
+def delay_round(
+    connection: Connection, round_id: int, *, until: datetime, reason: str, account_id: int | None, now: datetime
+) -> bool:
+    """Give a round that is not published a later day of publication, and note it; tell whether that was possible."""
+    values = {"round": round_id, "until": until, "reason": reason, "account": account_id, "now": now}
+    return bool(connection.execute(_DELAY, values).rowcount)
+
+
+def list_late(connection: Connection, *, grace: timedelta, now: datetime) -> list[int]:
+    """List closed rounds that nobody published within a grace of their time."""
+    return list(connection.scalars(_LATE_IDS, {"grace_s": grace.total_seconds(), "now": now}))
+
+
+def find_late(
+    connection: Connection, round_id: int, *, grace: timedelta, every: timedelta, now: datetime
+) -> Row[Any] | None:
+    """
+    Return a round, locked, that nobody published within a grace of its time, and does at this moment; None otherwise.
+
+    Since when its applicants are to be told is `due`.
+    """
+    values = {"round": round_id, "grace_s": grace.total_seconds(), "every_s": every.total_seconds(), "now": now}
+    return connection.execute(_LATE, values).one_or_none()
+
+
+def list_not_told(connection: Connection, round_id: int, *, once: str) -> list[Row[Any]]:
+    """List the applicants of a late round who were not told so by this name, with their application's id."""
+    return list(connection.execute(_NOT_TOLD, {"round": round_id, "once": once}))
+
+
+def find_next_closing(connection: Connection, round_id: int, *, now: datetime) -> datetime | None:
+    """Return when the next open round of the same neighbourhood closes; None without one."""
+    found: datetime | None = connection.scalar(_NEXT_CLOSING, {"round": round_id, "now": now})
+    return found
 
 
 def applicants(connection: Connection, round_id: int) -> list[Row[Any]]:

@@ -11,7 +11,16 @@ from sqlalchemy import Row
 from api.accounts.dependencies import Planner, Transaction, keys_of
 from api.neighbourhoods.queries import get_neighbourhood
 from api.rounds import queries, service
-from api.rounds.schemas import CancellationIn, PublicNumberIn, RoundEdit, RoundIn, RoundList, RoundOut, round_out
+from api.rounds.schemas import (
+    CancellationIn,
+    DelayIn,
+    PublicNumberIn,
+    RoundEdit,
+    RoundIn,
+    RoundList,
+    RoundOut,
+    shown_round,
+)
 
 router = APIRouter(prefix="/v1", tags=["rounds"])
 RoundId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -84,6 +93,26 @@ def post_number(
     return _shown(request, row)
 
 
+@router.post("/rounds/{round}/delay", summary="Give a late round another day")
+def post_delay(
+    request: Request,
+    transaction: Transaction,
+    planner: Planner,
+    round: RoundId,
+    wanted: DelayIn,
+) -> RoundOut:
+    """Put publication off, with a reason that is public; applicants are told both."""
+    row = service.delay_round(
+        transaction,
+        round,
+        until=wanted.publishes_at,
+        reason=wanted.reason,
+        account_id=planner.account_id,
+        now=datetime.now(UTC),
+    )
+    return _shown(request, row)
+
+
 @router.post("/rounds/{round}/cancellation", summary="Call a round off")
 def post_cancellation(
     request: Request,
@@ -98,4 +127,4 @@ def post_cancellation(
 
 
 def _shown(request: Request, row: Row[Any]) -> RoundOut:
-    return round_out(row, secret=service.secret_of(keys_of(request), row))
+    return shown_round(keys_of(request), row)

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import Row
 
+from api.accounts.keys import Keys
 from api.accounts.schemas import NO_ZERO, Incoming
-from api.rounds.service import RoundDraft
+from api.accounts.sealing import SealBroken
+from api.rounds.service import RoundDraft, secret_of
 
 _MOST_METRES = 1_000_000
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -56,6 +58,9 @@ class RoundIn(Incoming):
     facilities: Annotated[tuple[Id, ...], Field(max_length=5000, description="All that is published without")] = ()
     policy: PolicyIn = PolicyIn()
     work: WorkIn = WorkIn()
+    deposit_cents: Annotated[
+        int, Field(ge=0, le=100_000_000, description="Left with us while a permit is in force; see docs/money.md")
+    ] = 0
     provisional_acknowledged: Annotated[
         bool, Field(description="The term reaches into days whose holidays nobody has decided yet, and that is meant")
     ] = False
@@ -74,6 +79,7 @@ class RoundIn(Incoming):
             policy=self.policy.model_dump(exclude_none=True, mode="json"),
             work=self.work.model_dump(exclude_none=True),
             provisional_acknowledged=self.provisional_acknowledged,
+            deposit_cents=self.deposit_cents,
         )
 
 
@@ -95,6 +101,22 @@ class CancellationIn(Incoming):
     reason: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_ZERO)]
 
 
+class DelayIn(Incoming):
+    """When a late round is published instead, and why; everybody reads it."""
+
+    publishes_at: AwareDatetime
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_ZERO)]
+
+
+class DelayOut(BaseModel):
+    """A day of publication that was put off."""
+
+    was: datetime
+    publishes_at: datetime
+    reason: str
+    decided_at: datetime
+
+
 class RoundOut(BaseModel):
     """A round: what everybody may know of it."""
 
@@ -111,13 +133,16 @@ class RoundOut(BaseModel):
     last: date
     facilities: list[int]
     policy: dict[str, Any]
+    deposit_cents: int
     number_source: str
     commitment: str | None = Field(description="SHA-256 of the secret, hexadecimal; from opening on")
     public_number: str | None
     secret: str | None = Field(description="The secret, hexadecimal; once the public number is known")
+    secret_lost: bool = Field(description="It was sealed with another secret key than the service has now")
     seed: int | None = Field(description="63 bits of SHA-256(secret, a zero byte, the number as text)")
     plan: int | None = Field(description="The published plan")
     published_at: datetime | None
+    delays: list[DelayOut] = Field(description="Days of publication that were put off, the first one first")
 
 
 class RoundList(BaseModel):
@@ -126,7 +151,15 @@ class RoundList(BaseModel):
     rounds: list[RoundOut]
 
 
-def round_out(row: Row[Any], *, secret: bytes | None) -> RoundOut:
+def shown_round(keys: Keys, row: Row[Any]) -> RoundOut:
+    """Show a round with its secret once that is public; one that cannot be opened any more is said to be lost."""
+    try:
+        return round_out(row, secret=secret_of(keys, row))
+    except SealBroken:
+        return round_out(row, secret=None, secret_lost=True)
+
+
+def round_out(row: Row[Any], *, secret: bytes | None, secret_lost: bool = False) -> RoundOut:
     """Show a round."""
     return RoundOut(
         id=row.id,
@@ -142,11 +175,14 @@ def round_out(row: Row[Any], *, secret: bytes | None) -> RoundOut:
         last=row.last,
         facilities=list(row.facilities),
         policy=row.policy,
+        deposit_cents=row.deposit_cents,
         number_source=row.number_source,
         commitment=None if row.commitment is None else bytes(row.commitment).hex(),
         public_number=row.public_number,
         secret=None if secret is None else secret.hex(),
+        secret_lost=secret_lost,
         seed=row.seed,
         plan=row.plan_id if row.published_at is not None else None,
         published_at=row.published_at,
+        delays=[DelayOut.model_validate(delay) for delay in row.delays],
     )

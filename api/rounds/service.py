@@ -16,12 +16,18 @@ from api.calendars.day_kinds import day_kinds
 from api.facilities.queries import calendar_overrides
 from api.neighbourhoods.queries import get_neighbourhood
 from api.notices.service import NewNotice, tell
-from api.permits.ledger import fill_ledger
+from api.openings.queries import lock_exclusively
+from api.permits.ledger import fill_ledger, lock_ledger
+from api.permits.ledger_queries import list_groups
 from api.rounds import queries
 from api.rounds.draw import commitment_of, new_round_secret, seal_secret, seed_of, unseal_secret
 from api.rounds.errors import ImpossibleRound, RoundConflict, UnknownYear
 
 LONGEST_TERM_DAYS = 366
+GRACE = timedelta(hours=2)
+"""After `publishes_at`, before which nothing is published: a planner needs a while, and nobody is told in it."""
+TOLD_AGAIN = timedelta(days=7)
+"""Between two notices of a round that nobody publishes."""
 SHORTEST_DECISION_DAYS = 3
 """Between publication and the term's first evening: an offer waits 72 hours."""
 
@@ -32,7 +38,7 @@ class RoundDraft:
     What a planner wants of a round; moments are aware, dates local, `last` included.
 
     `facilities` are ids, all that is published without. `provisional_acknowledged` says that the planner knows that
-    some days of the term are not decided yet.
+    some days of the term are not decided yet. `deposit_cents` is left with us while a permit is in force.
     """
 
     name: str
@@ -46,6 +52,7 @@ class RoundDraft:
     policy: Mapping[str, Any] | None = None
     work: Mapping[str, Any] | None = None
     provisional_acknowledged: bool = False
+    deposit_cents: int = 0
 
 
 def create_round(
@@ -97,6 +104,7 @@ def _values(draft: RoundDraft) -> dict[str, Any]:
         "number_source": draft.number_source,
         "policy": dict(draft.policy or {}),
         "work": dict(draft.work or {}),
+        "deposit_cents": draft.deposit_cents,
     }
 
 
@@ -170,6 +178,9 @@ def open_round(
         raise RoundConflict(f"the round is {there.state} already")
     if there.closes_at <= now:
         raise ImpossibleRound("closes_at has passed already: change the dates first")
+    # Whoever rolls the horizon, publishes a facility or opens another round waits, or is waited for: the ledger first.
+    lock_ledger(connection, list_groups(connection, there.facilities))
+    lock_exclusively(connection, there.facilities)
     zone = ZoneInfo(there.timezone)
     sold = queries.find_sold_into(connection, round_id, begins=datetime.combine(there.first, time(12), tzinfo=zone))
     if sold is not None:
@@ -184,6 +195,66 @@ def open_round(
         raise RoundConflict("somebody opened the round at this moment")
     fill_ledger(connection, list(there.facilities), first=there.first, last=there.last)
     return queries.get_round(connection, round_id)
+
+
+def delay_round(
+    connection: Connection, round_id: int, *, until: datetime, reason: str, account_id: int | None, now: datetime
+) -> Row[Any]:
+    """
+    Give a round that cannot be published in time another day, once more or for the first time; its applicants are told.
+
+    What was said before stays in the round's public history, with the reason.
+
+    Raises
+    ------
+    RoundNotFound, RoundConflict
+        It is a draft, published or called off.
+    ImpossibleRound
+        `until` is not later than the day that was told, has passed, or leaves nothing of the term.
+    """
+    queries.lock_round(connection, round_id)
+    there = queries.get_round(connection, round_id)
+    if until <= max(there.publishes_at, now):
+        raise ImpossibleRound(f"publishes_at must lie ahead, and after {there.publishes_at.isoformat()}")
+    if until.astimezone(ZoneInfo(there.timezone)).date() >= there.last:
+        raise ImpossibleRound(f"nothing is left of the term then, which ends on {there.last}: call the round off")
+    if not queries.delay_round(connection, round_id, until=until, reason=reason, account_id=account_id, now=now):
+        raise RoundConflict(f"the round is {there.state}: only one that is open and not published can be late")
+    said = {"reason": reason, "expected": there.publishes_at.isoformat(), "next_date": until.isoformat()}
+    _tell_applicants(connection, round_id, said, kind="round_late", now=now)
+    return queries.get_round(connection, round_id)
+
+
+def list_late_rounds(connection: Connection, *, now: datetime) -> list[int]:
+    """List the rounds that nobody published in time, whether their applicants were told or not."""
+    return queries.list_late(connection, grace=GRACE, now=now)
+
+
+def tell_of_late_round(connection: Connection, round_id: int, *, now: datetime) -> dict[str, int]:
+    """
+    Tell the applicants of a round that nobody published in time, once after a `GRACE` and again every `TOLD_AGAIN`.
+
+    A round of whose term nothing is left is called off.
+    """
+    queries.lock_round(connection, round_id)  # before its row, as everybody does
+    there = queries.find_late(connection, round_id, grace=GRACE, every=TOLD_AGAIN, now=now)
+    if there is None:
+        return {"late": 0, "called_off": 0}
+    if now.astimezone(ZoneInfo(there.timezone)).date() >= there.last:
+        if there.state == "allocating":  # it comes back from that, whatever becomes
+            return {"late": 0, "called_off": 0}
+        cancel_round(connection, round_id, reason="term_over", now=now)
+        return {"late": 0, "called_off": 1}
+    once = f"round {round_id} {there.due.isoformat()}"
+    said = {
+        "round": round_id,
+        "reason": "not_published",
+        "expected": there.publishes_at.isoformat(),
+        "next_date": (there.due + TOLD_AGAIN).isoformat(),
+    }
+    waiting = queries.list_not_told(connection, round_id, once=once)
+    told = [NewNotice(row.household_id, "round_late", {**said, "application": row.id}, once=once) for row in waiting]
+    return {"late": tell(connection, told, now=now), "called_off": 0}
 
 
 def close_due_rounds(connection: Connection, *, now: datetime) -> int:
@@ -208,6 +279,8 @@ def enter_number(connection: Connection, keys: Keys, round_id: int, *, number: s
         It is not closed, or has its number already.
     ImpossibleRound
         The number is empty.
+    SealBroken
+        The secret was sealed with another key: without it there is no draw.
     """
     number = " ".join(number.split())  # blanks say nothing, and nobody shall try seeds by adding some
     if not number:
@@ -237,16 +310,22 @@ def cancel_round(connection: Connection, round_id: int, *, reason: str, now: dat
     there = queries.get_round(connection, round_id)
     if not queries.cancel_round(connection, round_id, now=now):
         raise RoundConflict(f"the round is {there.state}: it cannot be called off")
+    # The round's row comes before the ledger, as for whoever publishes, and what others may wait for after it.
+    if there.state != "draft":
+        lock_ledger(connection, list_groups(connection, there.facilities))
+    queries.free_facilities(connection, round_id)
     if there.state != "draft":
         queries.release_ledger(connection, list(there.facilities), first=there.first, last=there.last)
-        _tell_applicants(connection, round_id, {"reason": reason}, kind="application_refused", now=now)
+        closes = queries.find_next_closing(connection, round_id, now=now)
+        said = {"reason": reason, "next_date": (closes or there.last).isoformat()}
+        _tell_applicants(connection, round_id, said, kind="application_refused", now=now)
     return queries.get_round(connection, round_id)
 
 
 def _tell_applicants(
     connection: Connection, round_id: int, said: Mapping[str, str], *, kind: str, now: datetime
 ) -> None:
-    """Tell everybody whose application stands; of a round that is called off there is no next date."""
+    """Tell everybody whose application stands."""
     told = [
         NewNotice(row.household_id, kind, {"round": round_id, **said, "application": row.id})
         for row in queries.applicants(connection, round_id)
@@ -255,5 +334,16 @@ def _tell_applicants(
 
 
 def secret_of(keys: Keys, there: Row[Any]) -> bytes | None:
-    """Return the secret of a round once the seed is fixed, so that everybody can draw again; None before."""
-    return None if there.seed is None else unseal_secret(keys, there.secret_sealed)
+    """
+    Return the secret of a round once the seed is fixed, so that everybody can draw again; None before.
+
+    What a published round's report shows needs no key any more.
+
+    Raises
+    ------
+    SealBroken
+        The secret was sealed with another key.
+    """
+    if there.seed is None:
+        return None
+    return unseal_secret(keys, there.secret_sealed) if there.secret_shown is None else bytes.fromhex(there.secret_shown)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from api.jobs.queries import work
 from api.jobs.service import roll_horizon
+from api.notices.carrying import route_notices, settle_notices
 from api.offers.service import deliver_late_offers, lapse_offers, remind_of_offers
 from api.overstays.jobs import size_buffers, strike_late_cars
 from api.permits.jobs import tell_of_terms_ending, turn_rounds
@@ -42,6 +43,8 @@ def daily_round(season: Season, residents: Residents, *, end: datetime, progress
 
 def _look_after_offers(season: Season, residents: Residents) -> None:
     now = season.now
+    route_notices(season.engine, by_mail=False, now=now)
+    settle_notices(season.engine, now=now)  # everybody has the inbox, and nothing else
     with work(season.engine) as connection:
         deliver_late_offers(connection, now=now)
         season.tally["offers_lapsed"] += lapse_offers(connection, now=now)

@@ -107,7 +107,12 @@ def _see_document(season: Season, application_id: int, tier: int) -> None:
         there = application_queries.get_application(connection, application_id)
         if there.round_state == "open" and season.now < there.closes_at:
             applications.note_document(
-                connection, application_id, kind=kind, account_id=season.planner.account_id or 0, now=season.now
+                connection,
+                application_id,
+                kind=kind,
+                version=there.version,
+                account_id=season.planner.account_id or 0,
+                now=season.now,
             )
 
 

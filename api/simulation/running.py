@@ -34,7 +34,6 @@ from api.neighbourhoods.read import read_folder
 from api.samples.make import siping_sample
 from api.settings import Settings
 from api.simulation.clock import SimulatedClock, let_time_run
-from api.simulation.dates import date_figures
 from api.simulation.days import daily_round
 from api.simulation.gates import set_up_gates
 from api.simulation.invariants import broken_rules
@@ -161,13 +160,12 @@ def _told(season: Season, *, since: datetime) -> Lived:
     with season.engine.begin() as connection:
         broken = broken_rules(connection)
         owner = int(connection.execute(text("SELECT id FROM neighbourhoods")).scalar_one())
-        dates = date_figures(connection, now=season.now, zone=season.zone)
     with season.acting(season.planner) as connection:
         kpis = season_kpis(connection, owner, zone=season.zone, since=since, until=season.now)
     tally = {name: int(number) for name, number in sorted(season.tally.items())}
     report = {
         "invariants_broken": sum(broken.values()),
-        "kpis": {**kpis, "dates": dates, "happened": tally},
-        "dates": dates,
+        "kpis": {**kpis, "happened": tally},
+        "dates": kpis["dates"],
     }
     return Lived(report, broken, tally)

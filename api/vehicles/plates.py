@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 import unicodedata
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from api.accounts.keys import Keys
+from api.accounts.sealing import seal, unseal
 from api.errors import ApiError
 
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
@@ -26,8 +24,7 @@ FORMATS = {
     "latin": re.compile(r"(?=.*[A-Z])(?=.*[0-9])[A-Z0-9]{2,8}"),
 }
 """Formats that are known, after `normalise_plate` has taken case, width and spacers away."""
-_VERSION = b"\x01"
-_NONCE_BYTES = 12
+_PLATE = "plate"
 
 
 class PlateUnknown(ApiError):
@@ -56,11 +53,9 @@ def hash_plate(keys: Keys, plate: str) -> bytes:
 
 def seal_plate(keys: Keys, plate: str) -> bytes:
     """Seal a plate (AES-256-GCM, a nonce by chance); two seals of one plate differ."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return _VERSION + nonce + AESGCM(keys.plate_seal).encrypt(nonce, plate.encode("utf-8"), b"plate")
+    return seal(keys.plate_seal, plate.encode("utf-8"), what=_PLATE)
 
 
 def open_plate(keys: Keys, sealed: bytes) -> str:
-    """Open a seal; raise cryptography's InvalidTag when the key or the seal is another."""
-    nonce, content = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-    return AESGCM(keys.plate_seal).decrypt(nonce, content, b"plate").decode("utf-8")
+    """Open a seal; raise SealBroken when the key or the seal is another."""
+    return unseal(keys.plate_seal, sealed, what=_PLATE).decode("utf-8")

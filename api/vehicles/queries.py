@@ -59,10 +59,22 @@ def find_newest_dispute(connection: Connection, household_id: int) -> Row[Any] |
 
 
 def describe(connection: Connection, household_id: int, *, height_m: float | None, needs: str) -> None:
-    """Change what is known of a household's car, registered or in dispute."""
+    """
+    Change what is known of a household's car, registered or in dispute.
+
+    A car of other needs is another one: what the car needed that a place was given to is compared with later.
+    """
     values = {"height_m": height_m, "needs": needs}
     v, d = vehicles, plate_disputes
-    connection.execute(update(v).where(v.c.household_id == household_id, v.c.withdrawn_at.is_(None)).values(values))
+    mine = update(v).where(v.c.household_id == household_id, v.c.withdrawn_at.is_(None))
+    former = connection.execute(
+        mine.where(v.c.needs != needs).values(withdrawn_at=func.clock_timestamp()).returning(v)
+    ).one_or_none()
+    if former is None:
+        connection.execute(mine.values(values))
+    else:
+        kept = {name: getattr(former, name) for name in (*_CLAIM, "created_at")}
+        connection.execute(insert(v).values(kept | values))
     connection.execute(update(d).where(d.c.household_id == household_id, d.c.outcome.is_(None)).values(values))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.accounts.dependencies import Planner, Resident, Transaction, keys_of
-from api.permits.cars import follow_cars
+from api.permits.cars import follow_cars, require_car_fits
 from api.rounds.applications import follow_household
 from api.vehicles import queries, service
 from api.vehicles.plates import open_plate
@@ -35,7 +35,18 @@ def get_vehicle(request: Request, response: Response, transaction: Transaction, 
 
 @router.put("/vehicle", summary="Register the household's car", status_code=202)
 def put_vehicle(request: Request, transaction: Transaction, resident: Resident, wanted: VehicleIn) -> Received:
-    """Register the car, or change its height and needs; the answer is the same whoever else has named the plate."""
+    """
+    Register the car, or change its height and needs; the answer is the same whoever else has named the plate.
+
+    A car that does not fit where the household has a permit, an offer or a booking is refused; that has to go first.
+    """
+    require_car_fits(
+        transaction,
+        resident.household_id or 0,
+        height_m=wanted.height_m,
+        needs=needs_text(wanted.needs),
+        now=datetime.now(UTC),
+    )
     service.register_vehicle(
         transaction,
         keys_of(request),

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from api.offers.deadlines import OFFER_LASTS, TAKEN_AS_DELIVERED_AFTER
+
 _ROUND = text(
-    "SELECT r.id, r.neighbourhood_id, r.published_at, upper(r.term) - 1 AS last, n.country, n.timezone "
-    "FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id WHERE r.id = :round"
+    "SELECT r.id, r.neighbourhood_id, r.published_at, lower(r.term) AS first, upper(r.term) - 1 AS last, n.country, "
+    "n.timezone FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id WHERE r.id = :round"
 )
 _ROUNDS = text("SELECT id FROM rounds WHERE state IN ('published', 'active') ORDER BY id")
 _ENTRIES = text(
@@ -48,32 +50,40 @@ _PERMITS = text(
 )
 _PENDING = text(
     """
-    SELECT p.bay_group_id, p.days, o.source = 'waitlist' AS listed, o.made_at, o.delivered_at, o.expires_at
+    SELECT p.bay_group_id, p.days, o.source = 'waitlist' AS listed, o.made_at, o.expires_at
     FROM offers o JOIN permits p ON p.id = o.permit_id JOIN applications a ON a.id = p.application_id
     WHERE a.round_id = :round AND o.state = 'pending' AND p.bay_group_id = ANY(:groups) ORDER BY o.id
     """
 )
 _SEEN_OFFERS = text(
+    # Whoever answers before anything is delivered has no expiry; without them, those quick to accept would be missing.
     """
-    SELECT g.facility_id, o.source = 'waitlist' AS listed, o.state <> 'accepted' AS refused,
-           extract(epoch FROM o.decided_at - o.delivered_at) / extract(epoch FROM o.expires_at - o.delivered_at)
-               AS share,
-           extract(epoch FROM o.made_at - :now) / 86400 AS made_d
-    FROM offers o JOIN permits p ON p.id = o.permit_id JOIN bay_groups g ON g.id = p.bay_group_id
-    JOIN facilities f ON f.id = g.facility_id
-    WHERE f.neighbourhood_id = :neighbourhood AND o.state IN ('accepted', 'declined', 'lapsed')
-      AND o.made_at > :since AND o.expires_at <= :now ORDER BY o.id
+    SELECT s.facility_id, s.listed, s.refused, extract(epoch FROM s.made_at - :now) / 86400 AS made_d,
+           extract(epoch FROM s.decided_at - s.made_at) / extract(epoch FROM s.over_at - s.made_at) AS share
+    FROM (
+        SELECT o.id, g.facility_id, o.source = 'waitlist' AS listed, o.state <> 'accepted' AS refused, o.made_at,
+               o.decided_at, coalesce(o.expires_at, o.made_at + :lasts) AS over_at
+        FROM offers o JOIN permits p ON p.id = o.permit_id JOIN bay_groups g ON g.id = p.bay_group_id
+        JOIN facilities f ON f.id = g.facility_id
+        WHERE f.neighbourhood_id = :neighbourhood AND o.state IN ('accepted', 'declined', 'lapsed')
+          AND o.made_at > :since
+    ) s WHERE s.over_at <= :now ORDER BY s.id
     """
 )
 _SEEN_PERMITS = text(
     """
-    SELECT g.facility_id, extract(epoch FROM o.decided_at - :now) / 86400 AS from_d,
-           least(0, extract(epoch FROM least(p.ended_at, upper(p.term)) - :now) / 86400) AS to_d,
-           coalesce(p.end_reason IN ('given_up', 'moved', 'strikes', 'ineligible'), false) AS ended
-    FROM offers o JOIN permits p ON p.id = o.permit_id JOIN bay_groups g ON g.id = p.bay_group_id
-    JOIN facilities f ON f.id = g.facility_id
-    WHERE f.neighbourhood_id = :neighbourhood AND o.state = 'accepted' AND o.decided_at < :now
-      AND upper(p.term) > CAST(:since AS date) ORDER BY p.id
+    SELECT s.facility_id, extract(epoch FROM least(s.from_at, s.to_at) - :now) / 86400 AS from_d,
+           extract(epoch FROM s.to_at - :now) / 86400 AS to_d, s.ended
+    FROM (
+        SELECT p.id, g.facility_id,
+               least(:now, greatest(o.decided_at, lower(p.term)::timestamp AT TIME ZONE n.timezone)) AS from_at,
+               least(:now, p.ended_at, upper(p.term)::timestamp AT TIME ZONE n.timezone) AS to_at,
+               coalesce(p.end_reason IN ('given_up', 'moved', 'strikes', 'ineligible'), false) AS ended
+        FROM offers o JOIN permits p ON p.id = o.permit_id JOIN bay_groups g ON g.id = p.bay_group_id
+        JOIN facilities f ON f.id = g.facility_id JOIN neighbourhoods n ON n.id = f.neighbourhood_id
+        WHERE f.neighbourhood_id = :neighbourhood AND o.state = 'accepted' AND o.decided_at < :now
+          AND upper(p.term) > CAST(:since AS date)
+    ) s ORDER BY s.id
     """
 )
 _SEEN_WAITS = text(
@@ -88,10 +98,12 @@ _SEEN_WAITS = text(
 _SEEN = text(
     """
     SELECT (SELECT count(*) FROM waitlist_releases w JOIN rounds r ON r.id = w.round_id
-            WHERE r.neighbourhood_id = :neighbourhood AND w.cause <> 'withdrawn' AND w.released_at > :since
-              AND w.released_at <= :now) AS releases,
-           (SELECT extract(epoch FROM :now - min(published_at)) / 86400 FROM rounds
-            WHERE neighbourhood_id = :neighbourhood AND published_at > :since AND published_at <= :now) AS observed_d
+            WHERE r.neighbourhood_id = :neighbourhood AND w.cause NOT IN ('withdrawn', 'added')
+              AND w.released_at > :since AND w.released_at <= :now) AS releases,
+           (SELECT extract(epoch FROM :now - min(lower(r.term)::timestamp AT TIME ZONE n.timezone)) / 86400
+            FROM rounds r JOIN neighbourhoods n ON n.id = r.neighbourhood_id
+            WHERE r.neighbourhood_id = :neighbourhood AND r.published_at > :since AND r.published_at <= :now
+           ) AS observed_d
     """
 )
 _NEWEST = text(
@@ -100,9 +112,11 @@ _NEWEST = text(
     "WHERE e.round_id = :round AND e.state = 'waiting' ORDER BY d.entry_id, d.id DESC"
 )
 _TOLD = text(
+    # Reached by the first offer after it was told: whoever lost a bay that was taken back waits again, and was reached.
     """
     SELECT (d.made_at AT TIME ZONE n.timezone)::date AS made_on, d.half_by, d.most_by,
-           (e.reached_at AT TIME ZONE n.timezone)::date AS reached,
+           (SELECT (min(o.made_at) AT TIME ZONE n.timezone)::date FROM permits p JOIN offers o ON o.permit_id = p.id
+            WHERE p.application_id = e.application_id AND o.source = 'waitlist' AND o.made_at > d.made_at) AS reached,
            least((e.ended_at AT TIME ZONE n.timezone)::date, (r.ended_at AT TIME ZONE n.timezone)::date,
                  upper(r.term) - 1) AS seen_until
     FROM date_estimates d JOIN waitlist_entries e ON e.id = d.entry_id JOIN rounds r ON r.id = e.round_id
@@ -166,8 +180,9 @@ def list_pending(connection: Connection, round_id: int, groups: Sequence[int]) -
 
 
 def seen_offers(connection: Connection, neighbourhood_id: int, *, since: datetime, now: datetime) -> list[Row[Any]]:
-    """List what became of the offers of a neighbourhood whose time is over."""
-    return list(connection.execute(_SEEN_OFFERS, _seen(neighbourhood_id, since, now)))
+    """List what became of the offers of a neighbourhood whose time is over, counted from when they were made."""
+    values = {**_seen(neighbourhood_id, since, now), "lasts": TAKEN_AS_DELIVERED_AFTER + OFFER_LASTS}
+    return list(connection.execute(_SEEN_OFFERS, values))
 
 
 def seen_permits(connection: Connection, neighbourhood_id: int, *, since: datetime, now: datetime) -> list[Row[Any]]:
@@ -181,13 +196,13 @@ def seen_waits(connection: Connection, neighbourhood_id: int, *, since: datetime
 
 
 def how_much_was_seen(connection: Connection, neighbourhood_id: int, *, since: datetime, now: datetime) -> Row[Any]:
-    """Return how many bays came free for lists, and days since the first publication."""
+    """Return how many bays came free for lists, and days since the first term began."""
     return connection.execute(_SEEN, _seen(neighbourhood_id, since, now)).one()
 
 
 def newest_estimates(connection: Connection, round_id: int, *, zone: str) -> dict[int, Row[Any]]:
     """Return what those who wait in a round were told last, by entry."""
-    return {row.entry_id: row for row in connection.execute(_NEWEST, {"round": round_id, "zone": zone})}
+    return {row.entry_id: row for row in connection.execute(_NEWEST, {"round": round_id, "zone": zone}).all()}
 
 
 def list_told(

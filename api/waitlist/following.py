@@ -17,6 +17,7 @@ from api.openings.service import place_nights_at
 from api.permits.leaving_out import leave_out
 from api.permits.ledger import lock_ledger
 from api.permits.ledger_queries import free_nights
+from api.planning.rulebook import kinds_suit
 from api.waitlist import queries
 from api.waitlist.fitting import GroupStays, fits_under, stays_at
 
@@ -86,7 +87,8 @@ class _Queue:
 
     def offer_to(self, entry: Row[Any]) -> WantedOffer | date | None:
         """Return what an entry can be offered, the first night that is full, or None where hours or car do not fit."""
-        stays = self.stays.of(entry) if fits_under(entry.height_m, self.group.max_height_m) else None
+        suits = kinds_suit(entry.needs, self.group.kinds) and fits_under(entry.height_m, self.group.max_height_m)
+        stays = self.stays.of(entry) if suits else None
         if stays is None:
             return None
         full = next((night for night in stays.nights if not self.free.get(night)), None)

@@ -28,6 +28,7 @@ class _Standing(NamedTuple):
     offer_waited_d: Floats
     offer_left_d: Floats
     window_d: Floats
+    begins_d: float
     day_part: float
 
 
@@ -84,6 +85,7 @@ def _standing(lists: Lists) -> _Standing:
         offer_waited_d=lists.offer_waited_d,
         offer_left_d=lists.offer_left_d,
         window_d=lists.window_d,
+        begins_d=lists.begins_d,
         day_part=lists.day_part,
     )
 
@@ -132,7 +134,8 @@ def _live(standing: _Standing, future: _Future, reached: Ints) -> None:
             _put(free[group], wanted, -1)
             place = standing.facility[group]
             chance = future.list_refused[place]
-            again = when + _over_after(future, chance, future.given_up[place], 0.0, standing.window_d[today])
+            whole = standing.window_d[today]
+            again = when + _over_after(future, chance, future.given_up[place], 0.0, whole, standing.begins_d - when)
             if again < end:
                 heapq.heappush(coming, (again, group, wanted))
 
@@ -143,7 +146,7 @@ def _first_releases(standing: _Standing, future: _Future, end: float) -> list[tu
     coming = [(0.0, standing.facility[0], standing.facility[0]) for _ in range(0)]
     for k in range(len(standing.permit_group)):
         group = standing.permit_group[k]
-        when = _given_up_after(future.given_up[standing.facility[group]])
+        when = standing.begins_d + _given_up_after(future.given_up[standing.facility[group]])
         if when < end:
             coming.append((when, group, standing.permit_days[k]))
     for k in range(len(standing.offer_group)):
@@ -152,7 +155,8 @@ def _first_releases(standing: _Standing, future: _Future, end: float) -> list[tu
         chance = future.list_refused[place] if standing.offer_listed[k] else future.plan_refused[place]
         waited = standing.offer_waited_d[k]
         whole = waited + standing.offer_left_d[k]
-        when = _over_after(future, chance, future.given_up[place], min(waited / whole, 1.0), whole) - waited
+        begins = waited + standing.begins_d
+        when = _over_after(future, chance, future.given_up[place], min(waited / whole, 1.0), whole, begins) - waited
         if when < end:
             coming.append((max(when, 0.0), group, standing.offer_days[k]))
     heapq.heapify(coming)
@@ -160,8 +164,14 @@ def _first_releases(standing: _Standing, future: _Future, end: float) -> list[tu
 
 
 @numba.njit(cache=True)
-def _over_after(future: _Future, refused: float, given_up: float, waited: float, whole_d: float) -> float:
-    """Days after an offer was made at which its bay is free again: refused, or taken up and later given up."""
+def _over_after(
+    future: _Future, refused: float, given_up: float, waited: float, whole_d: float, begins_d: float
+) -> float:
+    """
+    Days after an offer was made at which its bay is free again: refused, or taken up and later given up.
+
+    `waited` is the share of its time that is over already; `begins_d` when permits come into force, as the days are.
+    """
     first_refused = np.searchsorted(future.refused_after, waited, side="right") if waited > 0.0 else 0
     first_accepted = np.searchsorted(future.accepted_after, waited, side="right") if waited > 0.0 else 0
     num_refused, num_accepted = len(future.refused_after), len(future.accepted_after)
@@ -172,7 +182,8 @@ def _over_after(future: _Future, refused: float, given_up: float, waited: float,
     if np.random.random() * (still_refused + still_accepted) < still_refused:  # noqa: NPY002
         return float(whole_d * future.refused_after[np.random.randint(first_refused, num_refused)])  # noqa: NPY002
     taken = np.random.randint(first_accepted, num_accepted)  # noqa: NPY002
-    return float(whole_d * future.accepted_after[taken] + _given_up_after(given_up))
+    held_from = max(float(whole_d * future.accepted_after[taken]), begins_d)
+    return held_from + _given_up_after(given_up)
 
 
 @numba.njit(cache=True)

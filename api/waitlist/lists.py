@@ -39,6 +39,8 @@ class Lists:
         (N,) days that the offer has been open, and that it has left.
     window_d
         (D,) how many days an offer stays open that is made on day 0 (today), 1, …; the last day is the term's last.
+    begins_d
+        Days until the term's first day begins, 0 from then on: nobody gives a permit up that is not in force yet.
     day_part
         How much of today is over, below 1.
     """
@@ -56,6 +58,7 @@ class Lists:
     offer_waited_d: Floats
     offer_left_d: Floats
     window_d: Floats
+    begins_d: float
     day_part: float
 
     @property
@@ -86,7 +89,7 @@ class Record:
     releases
         How many bays came free for a list.
     observed_d
-        How many days have been seen since the first publication.
+        How many days have been seen since the first term began, below 0 before it.
     """
 
     offer_facility: Ints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,22 +34,44 @@ def move_entries(connection: Connection, household_id: int, *, now: datetime) ->
         How many rounds it waits in, from another home before.
     """
     with rights_of_worker(connection):
-        entries = queries.list_waiting_of(connection, household_id)
-        groups: set[int] = set()
-        for entry in entries:
-            options = _options(connection, entry, now=now)
-            queries.replace_options(connection, entry.id, options, home_id=entry.new_home_id)
-            facts = {
-                "entry": entry.id,
-                "round": entry.round_id,
-                "options": len(options),
-                "next_date": entry.last.isoformat(),
-            }
-            tell(connection, [NewNotice(household_id=household_id, kind="waitlisted", facts=facts)], now=now)
-            groups |= {group for group, _ in options}
+        entries = queries.list_waiting_of(connection, [household_id])
+        groups = wait_near_new_homes(connection, entries, now=now)
         if groups:
             follow(connection, sorted(groups), now=now)
     return len(entries)
+
+
+def wait_near_new_homes(
+    connection: Connection, entries: Sequence[Row[Any]], *, told: Collection[int] = (), now: datetime
+) -> set[int]:
+    """
+    Let entries, as `list_waiting_of` gives them, wait for what is near their new homes, and tell their households.
+
+    Parameters
+    ----------
+    told
+        Applications whose households have just been told that they wait.
+
+    Returns
+    -------
+    set
+        The bay groups that would do; the caller lets those who are first `follow`.
+    """
+    groups: set[int] = set()
+    with rights_of_worker(connection):
+        for entry in entries:
+            options = _options(connection, entry, now=now)
+            queries.replace_options(connection, entry.id, options, home_id=entry.new_home_id)
+            if entry.application_id not in told:
+                facts = {
+                    "entry": entry.id,
+                    "round": entry.round_id,
+                    "options": len(options),
+                    "next_date": entry.last.isoformat(),
+                }
+                tell(connection, [NewNotice(household_id=entry.household_id, kind="waitlisted", facts=facts)], now=now)
+            groups |= {group for group, _ in options}
+    return groups
 
 
 def _options(connection: Connection, entry: Row[Any], *, now: datetime) -> Sequence[tuple[int, int]]:
@@ -57,7 +79,7 @@ def _options(connection: Connection, entry: Row[Any], *, now: datetime) -> Seque
     limit_m = entry.max_walk_m or entry.policy.get("max_walk_m", Policy().max_walk_m)
     near = [
         group
-        for group in queries.list_groups_near(connection, entry.round_id, home_id=entry.new_home_id, limit_m=limit_m)
+        for group in queries.list_groups_near(connection, entry, limit_m=limit_m)
         if kinds_suit(entry.needs, group.kinds) and fits_under(entry.height_m, group.max_height_m)
     ]
     if not near:

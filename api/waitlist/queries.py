@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from api.db.arrays import array_text
+
 _JOIN = text(
     """
     INSERT INTO waitlist_entries (round_id, application_id, household_id, tier, rounds_waited, draw, joined_at)
@@ -15,7 +17,7 @@ _JOIN = text(
         CAST(:rounds AS bigint[]), CAST(:applications AS bigint[]), CAST(:households AS bigint[]),
         CAST(:tiers AS smallint[]), CAST(:waited AS int[]), CAST(:draws AS bytea[])
     ) AS w
-    RETURNING id, application_id, household_id, round_id
+    RETURNING id, application_id
     """
 )
 _ADD_OPTIONS = text(
@@ -23,16 +25,15 @@ _ADD_OPTIONS = text(
     "SELECT * FROM unnest(CAST(:entries AS bigint[]), CAST(:groups AS bigint[]), CAST(:walks AS int[])) "
     "ON CONFLICT (entry_id, bay_group_id) DO NOTHING"
 )
-_TERMS = text("SELECT id, upper(term) - 1 AS last FROM rounds WHERE id = ANY(:ids)")
 _GROUPS = text(
-    "SELECT g.id, g.code AS bay_group, g.facility_id, f.code AS facility, f.status, f.max_height_m, "
+    "SELECT g.id, g.code AS bay_group, g.kinds, g.facility_id, f.code AS facility, f.status, f.max_height_m, "
     "f.neighbourhood_id, n.country, n.timezone FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id WHERE g.id = ANY(:ids) ORDER BY g.id"
 )
 _WAITING = text(
     """
     SELECT e.id, e.application_id, e.household_id, o.walk_m, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
-           a.vehicle_id, a.height_m, a.days, a.arrive_min, a.leave_min, a.stay_through
+           a.vehicle_id, a.height_m, a.needs, a.days, a.arrive_min, a.leave_min, a.stay_through
     FROM waitlist_options o
     JOIN waitlist_entries e ON e.id = o.entry_id
     JOIN rounds r ON r.id = e.round_id
@@ -100,11 +101,11 @@ _PASSES = text(
 )
 _WAITING_OF = text(
     """
-    SELECT e.id, e.round_id, a.id AS application_id, a.days, a.arrive_min, a.leave_min, a.stay_through, a.max_walk_m,
-           a.needs, a.height_m, r.policy, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
+    SELECT e.id, e.household_id, e.round_id, a.id AS application_id, a.days, a.arrive_min, a.leave_min, a.stay_through,
+           a.max_walk_m, a.needs, a.height_m, r.policy, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
            (SELECT h.home_id FROM households h WHERE h.id = e.household_id) AS new_home_id
     FROM waitlist_entries e JOIN applications a ON a.id = e.application_id JOIN rounds r ON r.id = e.round_id
-    WHERE e.household_id = :household AND e.state = 'waiting'
+    WHERE e.household_id = ANY(:households) AND e.state = 'waiting'
       AND a.home_id <> (SELECT h.home_id FROM households h WHERE h.id = e.household_id)
     ORDER BY e.id
     """
@@ -118,7 +119,36 @@ _NEAR = text(
     JOIN walk_pairs w ON w.facility_id = f.id AND w.home_id = :home AND w.walk_m <= :limit_m
     JOIN neighbourhoods n ON n.id = f.neighbourhood_id
     JOIN bay_groups g ON g.facility_id = f.id
-    WHERE o.round_id = :round ORDER BY w.walk_m, g.id
+    WHERE o.round_id = :round AND NOT EXISTS (
+        SELECT FROM round_decisions d WHERE d.application_id = :application AND d.decision = 'reject'
+          AND COALESCE(d.facility_id, f.id) = f.id
+    )
+    ORDER BY w.walk_m, g.id
+    """
+)
+_NEW_PAIRS = text(
+    """
+    SELECT e.id, g.id AS bay_group_id, g.kinds, f.max_height_m, f.neighbourhood_id, n.timezone, w.walk_m,
+           a.days, a.arrive_min, a.leave_min, a.stay_through, a.needs, a.height_m,
+           lower(r.term) AS term_first, upper(r.term) - 1 AS last
+    FROM waitlist_entries e
+    JOIN applications a ON a.id = e.application_id
+    JOIN rounds r ON r.id = e.round_id AND r.state IN ('published', 'active')
+    JOIN neighbourhoods n ON n.id = r.neighbourhood_id
+    JOIN round_facilities o ON o.round_id = r.id
+    JOIN facilities f ON f.id = o.facility_id AND f.status = 'published'
+    JOIN walk_pairs w ON w.facility_id = f.id AND w.home_id = a.home_id
+        AND w.walk_m <= COALESCE(a.max_walk_m, CAST(r.policy ->> 'max_walk_m' AS float), :limit_m)
+    JOIN bay_groups g ON g.facility_id = f.id
+    WHERE e.state IN ('waiting', 'offered')
+      AND (CAST(:facilities AS bigint[]) IS NULL OR f.id = ANY(:facilities))
+      AND (CAST(:applications AS bigint[]) IS NULL OR a.id = ANY(:applications))
+      AND NOT EXISTS (SELECT FROM waitlist_options k WHERE k.entry_id = e.id AND k.bay_group_id = g.id)
+      AND NOT EXISTS (
+        SELECT FROM round_decisions d WHERE d.application_id = a.id AND d.decision = 'reject'
+          AND COALESCE(d.facility_id, f.id) = f.id
+      )
+    ORDER BY f.neighbourhood_id, e.id, g.id
     """
 )
 _FORGET_OPTIONS = text("DELETE FROM waitlist_options WHERE entry_id = :entry")
@@ -145,23 +175,19 @@ _LENGTHS = text(
 
 
 def add_entries(connection: Connection, columns: Mapping[str, Sequence[Any]], *, now: datetime) -> list[Row[Any]]:
-    """Let applications wait; return the entries with their application, household and round."""
-    return list(connection.execute(_JOIN, {**columns, "now": now}))
+    """Let applications wait; return the entries with their application."""
+    values = {name: column if name == "draws" else array_text(column) for name, column in columns.items()}
+    return list(connection.execute(_JOIN, {**values, "now": now}))
 
 
 def add_options(connection: Connection, options: Sequence[tuple[int, int, int]]) -> None:
     """Store which bay groups would do: (entry, bay group, walk in metres)."""
     values = {
-        "entries": [entry for entry, _, _ in options],
-        "groups": [group for _, group, _ in options],
-        "walks": [walk for _, _, walk in options],
+        "entries": array_text(entry for entry, _, _ in options),
+        "groups": array_text(group for _, group, _ in options),
+        "walks": array_text(walk for _, _, walk in options),
     }
     connection.execute(_ADD_OPTIONS, values)
-
-
-def last_nights(connection: Connection, round_ids: Sequence[int]) -> dict[int, date]:
-    """Return the last night of the terms of rounds."""
-    return {row.id: row.last for row in connection.execute(_TERMS, {"ids": list(round_ids)})}
 
 
 def describe_groups(connection: Connection, bay_group_ids: Sequence[int]) -> list[Row[Any]]:
@@ -217,14 +243,30 @@ def permits_of(connection: Connection, offer_ids: Sequence[int]) -> list[int]:
     return list(connection.scalars(_PERMITS, {"ids": list(offer_ids)}))
 
 
-def list_waiting_of(connection: Connection, household_id: int) -> list[Row[Any]]:
-    """Return the entries of a household that wait from another home, with what it asked for and where it lives now."""
-    return list(connection.execute(_WAITING_OF, {"household": household_id}))
+def list_waiting_of(connection: Connection, household_ids: Sequence[int]) -> list[Row[Any]]:
+    """Return the entries of households that wait from another home, with what they asked for and where they live."""
+    return list(connection.execute(_WAITING_OF, {"households": list(household_ids)}))
 
 
-def list_groups_near(connection: Connection, round_id: int, *, home_id: int, limit_m: float) -> list[Row[Any]]:
-    """List the bay groups of a round within a walk of a home, the nearest first."""
-    return list(connection.execute(_NEAR, {"round": round_id, "home": home_id, "limit_m": limit_m}))
+def list_groups_near(connection: Connection, entry: Row[Any], *, limit_m: float) -> list[Row[Any]]:
+    """List the bay groups of an entry's round within a walk of its new home, the nearest first."""
+    values = {"round": entry.round_id, "home": entry.new_home_id, "application": entry.application_id}
+    return list(connection.execute(_NEAR, {**values, "limit_m": limit_m}))
+
+
+def list_new_pairs(
+    connection: Connection,
+    *,
+    facility_ids: Sequence[int] | None,
+    application_ids: Sequence[int] | None,
+    limit_m: float,
+) -> list[Row[Any]]:
+    """List entries with bay groups of their round within their walk that they do not wait for, by neighbourhood."""
+    values = {
+        "facilities": None if facility_ids is None else list(facility_ids),
+        "applications": None if application_ids is None else list(application_ids),
+    }
+    return list(connection.execute(_NEW_PAIRS, {**values, "limit_m": limit_m}))
 
 
 def replace_options(connection: Connection, entry_id: int, options: Sequence[tuple[int, int]], *, home_id: int) -> None:

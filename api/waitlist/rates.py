@@ -24,6 +24,8 @@ _LISTED_STRENGTH = 8.0
 """Before there is a record of the list's own offers, it counts as so many offers refused as often as the plan's."""
 _DRIFT = 0.25
 """How far the present is from what is usual, as a coefficient of variation, before it has been looked at."""
+_RAREST_GIVING_UP = 0.001
+"""A guess at the hazard a day of giving a permit up, worth half of one given up, until the record shows more."""
 _RAREST_LEAVING = 0.0005
 """A guess at the hazard a day of leaving the list, worth one leaving, until the record shows more."""
 
@@ -102,7 +104,7 @@ def draw_present(seen: float, expected: float, *, draws: int, rng: np.random.Gen
 def draw_hazards(events: Floats, exposure: Floats, *, draws: int, rng: np.random.Generator) -> Floats:
     """Draw rates (S, F) with events (F + 1,) in exposures (F + 1,); the last cell is for all outside the lists."""
     total = events.sum() + 0.5
-    pooled = total / max(exposure.sum(), 1e-9)
+    pooled = total / (exposure.sum() + 0.5 / _RAREST_GIVING_UP)
     means = pooled * np.exp(np.linspace(-_SPREAD, _SPREAD, _STEPS) / np.sqrt(total))
     shape, mean = (grid.ravel() for grid in np.meshgrid(_SHAPES, means, indexing="ij"))
     a, b = shape[:, None], (shape / mean)[:, None]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import Connection, Row
 
-from api.offers.deadlines import OFFER_LASTS, expiry_of
+from api.offers.deadlines import OFFER_LASTS, TAKEN_AS_DELIVERED_AFTER, expiry_of
 from api.permits.ledger import calendar_of
 from api.waitlist import date_queries as queries
 from api.waitlist.lists import WEEK, Bools, Floats, Ints, Lists, Record
@@ -72,6 +72,7 @@ def read_lists(connection: Connection, place: Row[Any], *, now: datetime) -> Sta
         offer_waited_d=waited,
         offer_left_d=left,
         window_d=_windows(connection, place, today=today, zone=zone),
+        begins_d=max((datetime.combine(place.first, time(), zone) - now) / _DAY, 0.0),
         day_part=(now.astimezone(zone) - datetime.combine(today, time(), zone)) / _DAY % 1.0,
     )
     return Standing(
@@ -114,9 +115,10 @@ def _free(connection: Connection, groups: Sequence[int], *, today: date, last: d
 
 
 def _waiting_offers(pending: Sequence[Row[Any]], *, now: datetime) -> tuple[Floats, Floats]:
-    """Return how long offers have been open and have left, in days; what is not delivered yet begins now."""
-    waited = [max((now - (row.delivered_at or now)) / _DAY, 0.0) for row in pending]
-    left = [max(((row.expires_at or now + OFFER_LASTS) - now) / _DAY, 0.0) for row in pending]
+    """Return how long offers have been open and have left, in days; what is not delivered yet will be late."""
+    waited = [max((now - row.made_at) / _DAY, 0.0) for row in pending]
+    ends = [row.expires_at or max(now, row.made_at + TAKEN_AS_DELIVERED_AFTER) + OFFER_LASTS for row in pending]
+    left = [max((end - now) / _DAY, 0.0) for end in ends]
     return np.array(waited, dtype=np.float64), np.array(left, dtype=np.float64)
 
 

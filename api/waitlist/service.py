@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from api.notices.queries import tell_of_waiting
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.waitlist import queries
@@ -20,7 +21,11 @@ __all__ = ["NewEntry", "Position", "follow", "get_entry", "join_waitlist", "leav
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """A household that was not served, with what decides its turn, and (bay group, walk in metres) that would do."""
+    """
+    A household that was not served, with what decides its turn, and (bay group, walk in metres) that would do.
+
+    `reason` is a word that it is told, where it was to be served and was not.
+    """
 
     round_id: int
     application_id: int
@@ -29,6 +34,7 @@ class NewEntry:
     rounds_waited: int
     draw: bytes
     options: tuple[tuple[int, int], ...]
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +62,12 @@ def join_waitlist(connection: Connection, entries: Sequence[NewEntry], *, now: d
     if not entries:
         return []
     with rights_of_worker(connection):
-        rows = {row.application_id: row for row in queries.add_entries(connection, _columns(entries), now=now)}
-        options = [(rows[e.application_id].id, group, walk_m) for e in entries for group, walk_m in e.options]
+        ids = {row.application_id: row.id for row in queries.add_entries(connection, _columns(entries), now=now)}
+        options = [(ids[e.application_id], group, walk_m) for e in entries for group, walk_m in e.options]
         queries.add_options(connection, options)
-        last = queries.last_nights(connection, sorted({entry.round_id for entry in entries}))
-        notices = [
-            NewNotice(
-                household_id=row.household_id,
-                kind="waitlisted",
-                facts={"entry": row.id, "round": row.round_id, "next_date": last[row.round_id].isoformat()},
-            )
-            for row in rows.values()
-        ]
-        tell(connection, notices, now=now)
-    return [rows[entry.application_id].id for entry in entries]
+        reasons = {ids[entry.application_id]: entry.reason for entry in entries}
+        tell_of_waiting(connection, reasons, now=now)
+    return [ids[entry.application_id] for entry in entries]
 
 
 def position_of(connection: Connection, entry_id: int) -> list[Position]:

@@ -1,14 +1,16 @@
 """
 The job that calls webhooks.
 
-What is sent stays locked until it is noted, so two workers never send the same. A webhook that fails is left alone for
-a while, with everything that waits for it: one that hangs costs ten seconds, not all of them.
+A webhook is called by one thread at a time, in the order in which things happened, and what is sent stays locked until
+it is noted: two workers never send the same. One that hangs delays only itself; after a failure it is left alone for a
+while, with everything that waits for it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,8 @@ import orjson
 from sqlalchemy import Connection, Engine, Row
 
 from api.accounts.keys import Keys
-from api.accounts.sealing import unseal
+from api.accounts.sealing import SealBroken, unseal
+from api.jobs.crew import do_together
 from api.jobs.queries import work
 from api.notices.carrying import UNSAYABLE, route_notices, settle_notices
 from api.notices.carrying_queries import end_delivery, find_notice, try_later
@@ -31,6 +34,8 @@ Counts = dict[str, int]
 
 _logger = logging.getLogger("baytide")
 _LONGEST_S = 50.0
+_CALLERS = 4
+"""Threads that call, each with a connection to the database meanwhile."""
 _GIVEN_UP_AFTER = timedelta(days=3)
 _LONGEST_PAUSE = timedelta(hours=6)
 _GONE = 410
@@ -46,20 +51,23 @@ def deliver_webhooks(engine: Engine, *, settings: Settings, now: datetime | None
         Aware; this moment without.
     """
     moment = now or datetime.now(UTC)
-    counts = {
-        "routed": route_notices(engine, by_mail=settings.smtp_host is not None, now=moment),
-        "calls": 0,
-        "again": 0,
-        "failed": 0,
-    }
+    routed = route_notices(engine, by_mail=settings.smtp_host is not None, now=moment)
     keys, rules, end = Keys(settings), rules_of(settings), time.monotonic() + _LONGEST_S
-    while time.monotonic() < end:
-        with work(engine) as connection:
-            row = queries.claim(connection, now=moment)
-            if row is None:
-                break
-            counts[_call(connection, row, keys, rules, now=moment)] += 1
-    return {**counts, "told": settle_notices(engine, now=moment)}
+
+    def call(_number: int) -> Counter[str]:
+        done: Counter[str] = Counter()
+        while time.monotonic() < end:
+            with work(engine) as connection:
+                endpoint = queries.claim_endpoint(connection, now=moment)
+                if endpoint is None:
+                    break
+                row = queries.claim(connection, endpoint, now=moment)
+                if row is not None:
+                    done[_call(connection, row, keys, rules, now=moment)] += 1
+        return done
+
+    counts = {"calls": 0, "again": 0, "failed": 0, **do_together(call, threads=_CALLERS)}
+    return {"routed": routed, **counts, "told": settle_notices(engine, now=moment)}
 
 
 def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *, now: datetime) -> str:
@@ -74,14 +82,14 @@ def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *
         end_delivery(connection, row.id, error="unwritable", now=now)
         return "failed"
     former = row.former_sealed if row.former_until is not None and row.former_until > now else None
-    answer = send_signed(
-        unseal(keys.contact_seal, row.url_sealed, what=URL).decode(),
-        body=body,
-        secret=unseal(keys.contact_seal, row.secret_sealed, what=SECRET),
-        former_secret=None if former is None else unseal(keys.contact_seal, former, what=SECRET),
-        rules=rules,
-        now=now,
-    )
+    try:
+        url = unseal(keys.contact_seal, row.url_sealed, what=URL).decode()
+        secret = unseal(keys.contact_seal, row.secret_sealed, what=SECRET)
+        former_secret = None if former is None else unseal(keys.contact_seal, former, what=SECRET)
+    except SealBroken:
+        end_delivery(connection, row.id, error="sealed", now=now)
+        return "failed"
+    answer = send_signed(url, body=body, secret=secret, former_secret=former_secret, rules=rules, now=now)
     return _note(connection, row, answer, now=now)
 
 

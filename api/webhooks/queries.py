@@ -22,13 +22,26 @@ _ADD = text(
     VALUES (:household, :owner, :url, :kinds, :secret, :now) RETURNING *
     """
 )
+_CALL = 0x63616C6C
+"""One call of a webhook after the other: first half of an advisory lock's key."""
+# Locks the first webhook that nobody calls at this moment, and no other; those that failed lately come last.
+_CLAIM_ENDPOINT = text(
+    """
+    WITH due AS MATERIALIZED (
+        SELECT e.id FROM deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+        WHERE d.state = 'waiting' AND d.channel = 'webhook' AND d.next_at <= :now
+        GROUP BY e.id ORDER BY e.failures > 0, min(d.next_at), e.id
+    )
+    SELECT id FROM due WHERE pg_try_advisory_xact_lock(CAST(:space AS bigint) << 32 | id) LIMIT 1
+    """
+)
 _CLAIM = text(
     """
     SELECT d.id, d.notice_id, d.event, d.attempts, d.created_at, e.id AS endpoint_id, e.url_sealed, e.secret_sealed,
            e.former_sealed, e.former_until, e.failures, e.removed_at
     FROM deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
-    WHERE d.state = 'waiting' AND d.channel = 'webhook' AND d.next_at <= :now
-    ORDER BY d.next_at, d.id LIMIT 1 FOR UPDATE OF d SKIP LOCKED
+    WHERE d.state = 'waiting' AND d.endpoint_id = :endpoint AND d.next_at <= :now
+    ORDER BY d.next_at, d.id LIMIT 1 FOR UPDATE OF d
     """
 )
 _PAUSE = text(
@@ -96,6 +109,23 @@ def stop_deliveries(connection: Connection, endpoint_id: int, *, now: datetime) 
     connection.execute(_STOP, {"id": endpoint_id, "now": now})
 
 
+_QUEUE_FOR_OWNER = text(
+    """
+    INSERT INTO deliveries (channel, endpoint_id, event, next_at, created_at)
+    SELECT 'webhook', e.id, CAST(:event AS jsonb), GREATEST(:now, e.paused_until), :now
+    FROM facilities f JOIN webhook_endpoints e ON e.owner_id = f.owner_id
+    WHERE f.id = :facility AND e.removed_at IS NULL AND (e.kinds = '{}' OR :kind = ANY (e.kinds))
+      AND NOT EXISTS (SELECT FROM deliveries d WHERE d.endpoint_id = e.id AND d.event = CAST(:event AS jsonb))
+    """
+)
+
+
+def queue_for_owner(connection: Connection, facility_id: int, event: Mapping[str, Any], *, now: datetime) -> int:
+    """Let an event be sent to the webhooks of a facility's owner that want its kind; the same event is sent once."""
+    values = {"facility": facility_id, "kind": event["kind"], "event": json.dumps(event), "now": now}
+    return connection.execute(_QUEUE_FOR_OWNER, values).rowcount
+
+
 def queue_event(connection: Connection, endpoint_id: int, event: Mapping[str, Any], *, now: datetime) -> int:
     """Let an event be sent to a webhook; return the id of the delivery."""
     query = text(
@@ -110,9 +140,21 @@ def queue_event(connection: Connection, endpoint_id: int, event: Mapping[str, An
 # -------------------------------------------------------------------------------------------------------------- the job
 
 
-def claim(connection: Connection, *, now: datetime) -> Row[Any] | None:
-    """Take one delivery that is due and that nobody else has in hand, until the end of the transaction."""
-    return connection.execute(_CLAIM, {"now": now}).one_or_none()
+def claim_endpoint(connection: Connection, *, now: datetime) -> int | None:
+    """Take a webhook for which something is due and that nobody calls, until the end of the transaction."""
+    found: int | None = connection.scalar(_CLAIM_ENDPOINT, {"space": _CALL, "now": now})
+    return found
+
+
+def wait_for_call(connection: Connection, endpoint_id: int) -> None:
+    """Wait until nobody calls a webhook, and keep others from it until the end of the transaction."""
+    query = text("SELECT pg_advisory_xact_lock(CAST(:space AS bigint) << 32 | CAST(:id AS bigint))")
+    connection.execute(query, {"space": _CALL, "id": endpoint_id})
+
+
+def claim(connection: Connection, endpoint_id: int, *, now: datetime) -> Row[Any] | None:
+    """Take what is due first for a webhook that one has taken; None where somebody else has just sent it."""
+    return connection.execute(_CLAIM, {"endpoint": endpoint_id, "now": now}).one_or_none()
 
 
 def note_success(connection: Connection, endpoint_id: int) -> None:

@@ -12,7 +12,7 @@ from api.notices.kinds import KINDS
 from api.webhooks.addresses import LONGEST_URL
 from api.webhooks.service import Endpoint
 
-EVENTS = ("allow_list",)
+EVENTS = ("allow_list", "withdrawal", "withdrawal_called_off", "overstay", "gate_review")
 """What owners' programs can hear of."""
 
 
@@ -21,7 +21,9 @@ class WebhookIn(Incoming):
 
     url: Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https, in a public network")]
     kinds: list[Annotated[str, Field(max_length=40)]] = Field(
-        default_factory=list, max_length=40, description="Kinds of notices, or `allow_list` of an owner; all without"
+        default_factory=list,
+        max_length=40,
+        description="Kinds of notices, of an owner those in docs/gates.md; all without",
     )
     owner: int | None = Field(default=None, ge=1, le=2**63 - 1, description="Of this owner; of one's household without")
 
@@ -37,7 +39,7 @@ class WebhookOut(BaseModel):
     """A program that is told."""
 
     id: int
-    url: str
+    url: str = Field(description="Empty where it was sealed with another secret key: take it away, register it again")
     kinds: list[str]
     owner: int | None
     failures: int = Field(description="Calls that failed since the last one that arrived")

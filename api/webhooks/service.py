@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from api.accounts.keys import Keys
 from api.accounts.principal import Principal
 from api.accounts.refusals import NoHousehold, NotAllowed
-from api.accounts.sealing import seal, unseal
+from api.accounts.sealing import SealBroken, seal, unseal
 from api.errors import ApiError
 from api.jobs.queries import enqueue
 from api.openings.permit_queries import rights_of_worker
@@ -21,6 +21,8 @@ from api.webhooks import queries
 from api.webhooks.addresses import CallRules, read_url
 
 URL, SECRET = "webhook url", "webhook secret"
+LOST = ""
+"""Address of a webhook that was sealed with another key than the service has now."""
 JOB = "deliver_webhooks"
 FORMER_LASTS = timedelta(hours=24)
 _MOST = 10
@@ -99,14 +101,35 @@ def list_webhooks(connection: Connection, keys: Keys, principal: Principal, *, n
     """List one's webhooks: of the household, and of the owners one speaks for."""
     owners = sorted(principal.owner_ids)
     rows = queries.list_endpoints(connection, household_id=principal.household_id, owner_ids=owners)
-    return [opened(keys, row, now=now) for row in rows]
+    return [_opened_or_lost(keys, row, now=now) for row in rows]
+
+
+def _opened_or_lost(keys: Keys, row: Row[Any], *, now: datetime) -> Endpoint:
+    """Open a webhook; one that was sealed with another key is shown without its address, so that it can be removed."""
+    try:
+        return opened(keys, row, now=now)
+    except SealBroken:
+        return Endpoint(
+            id=row.id,
+            household_id=row.household_id,
+            owner_id=row.owner_id,
+            url=LOST,
+            kinds=tuple(row.kinds),
+            failures=row.failures,
+            paused_until=row.paused_until,
+            former_until=None,
+            created_at=row.created_at,
+            secret=b"",
+            former_secret=None,
+        )
 
 
 def webhooks_for(connection: Connection, keys: Keys, *, owner_id: int, kind: str, now: datetime) -> list[Endpoint]:
     """List an owner's webhooks that want to hear of a kind of event, for `send_signed`; whoever acts."""
     with rights_of_worker(connection):
         rows = queries.list_endpoints(connection, household_id=None, owner_ids=[owner_id])
-    return [opened(keys, row, now=now) for row in rows if not row.kinds or kind in row.kinds]
+    wanting = [_opened_or_lost(keys, row, now=now) for row in rows if not row.kinds or kind in row.kinds]
+    return [endpoint for endpoint in wanting if endpoint.url != LOST]
 
 
 def change_secret(connection: Connection, keys: Keys, endpoint_id: int, *, now: datetime) -> tuple[Endpoint, str]:
@@ -138,6 +161,28 @@ def ping(connection: Connection, endpoint_id: int, *, now: datetime) -> int:
         delivery_id = queries.queue_event(connection, endpoint_id, {"kind": "ping"}, now=now)
         enqueue(connection, JOB, lock=JOB, queueing_lock=JOB)
     return delivery_id
+
+
+def tell_owner(
+    connection: Connection, facility_id: int, kind: str, facts: Mapping[str, object], *, now: datetime
+) -> int:
+    """
+    Let the webhooks of a facility's owner hear of something in the transaction in which it happens, whoever acts.
+
+    Parameters
+    ----------
+    facts
+        Ids, times and numbers, never plates or names; what is the same in all of them is sent once.
+
+    Returns
+    -------
+    int
+        How many calls wait for it now.
+    """
+    with rights_of_worker(connection):
+        return queries.queue_for_owner(
+            connection, facility_id, {"kind": kind, "facility": facility_id, **facts}, now=now
+        )
 
 
 def opened(keys: Keys, row: Row[Any], *, now: datetime) -> Endpoint:

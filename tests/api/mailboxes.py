@@ -6,6 +6,7 @@ import contextlib
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -21,6 +22,12 @@ class Mailbox:
     answers: dict[str, str] = field(default_factory=dict)
     """Command, or address of a recipient → answer, as `550 no such user`; `hang` answers nothing."""
     connections: int = 0
+    most_connections: int | None = None
+    """Whoever comes beyond so many is turned away."""
+    pause_s: float = 0.0
+    """Before a mail is taken."""
+    taking: int = 0
+    most_at_once: int = 0
     secured: int = 0
     log_ins: list[str] = field(default_factory=list)
 
@@ -47,8 +54,9 @@ def receiving_mail(context: ssl.SSLContext | None = None) -> Iterator[Mailbox]:
             box.connections += 1
             self.recipient = ""
             with contextlib.suppress(OSError):
-                self.say(box.answers.get("CONNECT", "220 here"))
-                while (line := self.rfile.readline().decode().strip()) and self.obey(line):
+                full = box.most_connections is not None and box.connections > box.most_connections
+                self.say("421 too many connections" if full else box.answers.get("CONNECT", "220 here"))
+                while not full and (line := self.rfile.readline().decode().strip()) and self.obey(line):
                     pass
 
         def finish(self) -> None:
@@ -83,6 +91,10 @@ def receiving_mail(context: ssl.SSLContext | None = None) -> Iterator[Mailbox]:
             lines = []
             while (line := self.rfile.readline()) != b".\r\n":
                 lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+            box.taking += 1
+            box.most_at_once = max(box.most_at_once, box.taking)
+            time.sleep(box.pause_s)
+            box.taking -= 1
             answer = box.answers.get("DATA", "250 taken")
             if answer.startswith("2"):
                 message = message_from_bytes(b"".join(lines), policy=policy.default)

@@ -6,16 +6,18 @@ import contextlib
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Engine, text
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Receiver:
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     drip_s: float = 0.0
+    waits: Callable[[], bool] = bool
+    """Until this says no, at most ten seconds, nothing is answered."""
     got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     @property
@@ -43,6 +47,9 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.got.append((self.path, dict(self.headers), body))
+            end = time.monotonic() + 10
+            while receiver.waits() and time.monotonic() < end:
+                time.sleep(0.01)
             if receiver.drip_s:
                 with contextlib.suppress(OSError):
                     for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000:
@@ -74,6 +81,24 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         server.shutdown()
         server.server_close()
         serving.join()
+
+
+def listen(engine: Engine, owner_id: int, *kinds: str) -> None:
+    """Let an owner have a webhook that nobody calls: what waits for it is in `heard`."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO webhook_endpoints (owner_id, url_sealed, secret_sealed, kinds, created_at) "
+                "VALUES (:owner, '', '', :kinds, now())"
+            ),
+            {"owner": owner_id, "kinds": list(kinds)},
+        )
+
+
+def heard(engine: Engine) -> list[dict[str, Any]]:
+    """Return the events that wait for webhooks, the oldest first."""
+    with engine.connect() as connection:
+        return list(connection.scalars(text("SELECT event FROM deliveries WHERE event IS NOT NULL ORDER BY id")))
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:

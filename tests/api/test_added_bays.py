@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -49,6 +50,91 @@ def test_a_bay_that_is_added_is_offered_to_whoever_waits(town: RoundTown) -> Non
     assert town.state("offers", id=offer, household_id=waits["household"]) == "pending"
     assert set(town.taken().values()) == {2}
     assert offer_more(town.connection, town.facilities["a"], now=NOW) == []
+
+
+def add_group(town: RoundTown, *, kinds: str = "{standard}", to_min: int = 1920, place: str = "a") -> int:
+    """Let a garage have a group of one bay beside the one it has, as an edit that is published does."""
+    group = town.count(
+        "INSERT INTO bay_groups (facility_id, code, position, kinds) VALUES (:f, 'new', 1, :kinds) RETURNING id",
+        f=town.facilities[place],
+        kinds=kinds,
+    )
+    town.connection.execute(
+        text(
+            "INSERT INTO share_windows (bay_group_id, position, days, from_min, to_min, bays) "
+            "SELECT :g, 0, 'daily', 1080, :until, 1"
+        ),
+        {"g": group, "until": to_min},
+    )
+    town.connection.execute(text("INSERT INTO bays (bay_group_id, number) VALUES (:g, 1)"), {"g": group})
+    return group
+
+
+def walk_to_a(town: RoundTown, walk_m: int = 200) -> None:
+    town.connection.execute(
+        text("INSERT INTO walk_pairs (home_id, facility_id, walk_m) VALUES (:h, :f, :m)"),
+        {"h": town.home, "f": town.facilities["a"], "m": walk_m},
+    )
+
+
+def test_a_group_that_is_added_is_waited_for_and_offered_at_once(town: RoundTown) -> None:
+    waits = fill_and_wait(town)
+    walk_to_a(town)
+    group = add_group(town)
+    (offer,) = offer_more(town.connection, town.facilities["a"], now=NOW)
+    assert town.state("offers", id=offer, household_id=waits["household"]) == "pending"
+    assert town.count("SELECT walk_m FROM waitlist_options WHERE bay_group_id = :g", g=group) == 200
+    assert town.count("SELECT count(*) FROM permits WHERE bay_group_id = :g AND state = 'offered'", g=group) == 1
+    found = town.connection.execute(
+        text("SELECT cause, bay_group_id, permit_id, offered_entry_id AS entry FROM waitlist_releases")
+    )
+    entry = town.count("SELECT id FROM waitlist_entries WHERE household_id = :h", h=waits["household"])
+    assert [tuple(row) for row in found] == [("added", group, None, entry)]
+
+
+@pytest.mark.parametrize(
+    ("group", "walk_m", "change"),
+    [
+        ({"kinds": "{ev}"}, 200, ""),
+        ({"to_min": 1830}, 200, ""),
+        ({}, 501, ""),
+        ({}, 200, "UPDATE facilities SET max_height_m = 1.9"),
+        ({}, 200, "DELETE FROM round_facilities WHERE facility_id = (SELECT id FROM facilities WHERE code = 'a')"),
+        (
+            {},
+            200,
+            """INSERT INTO round_decisions (round_id, application_id, decision, note, decided_at)
+               SELECT round_id, id, 'reject', 'x', submitted_at FROM applications""",
+        ),
+    ],
+    ids=["other kind", "shuts too early", "too far", "too low", "not of the round", "turned down in review"],
+)
+def test_a_group_that_does_not_suit_or_is_not_of_the_round_is_no_option(
+    town: RoundTown, group: dict[str, Any], walk_m: int, change: str
+) -> None:
+    fill_and_wait(town)
+    town.connection.execute(text("UPDATE applications SET height_m = 2.0"))
+    walk_to_a(town, walk_m)
+    added = add_group(town, **group)
+    if change:
+        town.connection.execute(text(change))
+    assert offer_more(town.connection, town.facilities["a"], now=NOW) == []
+    assert town.count("SELECT count(*) FROM waitlist_options WHERE bay_group_id = :g", g=added) == 0
+
+
+def test_bays_are_on_record_as_added_once_and_only_where_they_are_new_on_every_night(town: RoundTown) -> None:
+    released = "SELECT count(*) FROM waitlist_releases WHERE cause = 'added'"
+    let(town, 3)
+    offer_more(town.connection, town.facilities["a"], now=NOW)
+    assert town.count(released) == 2
+    offer_more(town.connection, town.facilities["a"], now=NOW)
+    assert town.count(released) == 2
+    town.connection.execute(
+        text("UPDATE ledger_nights SET bays = 2 WHERE bay_group_id = :g AND night = '2026-12-10'"),
+        {"g": town.groups["a"]},
+    )
+    offer_more(town.connection, town.facilities["a"], now=NOW)
+    assert town.count(released) == 2
 
 
 @pytest.mark.parametrize("state", ["in_review", "ended"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,10 @@ from sqlalchemy import Engine
 
 from api.accounts.opening import open_as
 from api.gates.pushing import push_allow_lists
+from api.jobs.queries import work
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
+from api.webhooks.queries import claim_endpoint, queue_for_owner
 from api.webhooks.sending import SIGNATURE, is_signed
 from api.webhooks.service import add_webhook
 from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner
@@ -109,6 +112,45 @@ def test_what_a_webhook_did_not_take_is_told_again_with_all_that_came_meanwhile(
     assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 2 * MINUTE) == {"pushed": 1, "failed": 0}
     last = told(receiver)[-1]
     assert (last["whole"], last["version"], len(last["added"])) == (True, 2, 2)
+
+
+def test_a_list_waits_for_the_call_that_is_under_way(gates: GateTown, owner: SomeAccount, receiver: Receiver) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - HOUR
+    done: list[dict[str, int]] = []
+    pushing = threading.Thread(target=lambda: done.append(push_allow_lists(gates.engine, settings=SETTINGS, now=now)))
+    with work(gates.engine) as connection:
+        assert queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now) == 1
+        assert claim_endpoint(connection, now=now) is not None
+        pushing.start()
+        pushing.join(1.0)
+        assert (receiver.got, done) == ([], []), "somebody calls it at this moment"
+    pushing.join(10)
+    assert done == [{"pushed": 1, "failed": 0}]
+
+
+def test_two_workers_that_push_at_once_tell_a_version_once(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - HOUR
+    done: list[dict[str, int]] = []
+    both = [
+        threading.Thread(target=lambda: done.append(push_allow_lists(gates.engine, settings=SETTINGS, now=now)))
+        for _ in range(2)
+    ]
+    with work(gates.engine) as connection:
+        assert queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now) == 1
+        assert claim_endpoint(connection, now=now) is not None
+        for pushing in both:
+            pushing.start()
+        both[0].join(1.0)
+    for pushing in both:
+        pushing.join(10)
+    assert sorted(found["pushed"] for found in done) == [0, 1]
+    assert [body["version"] for body in told(receiver)] == [1]
 
 
 def test_nobody_is_told_of_anothers_list_or_of_what_it_did_not_ask_for(

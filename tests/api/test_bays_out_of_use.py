@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from api.accounts.opening import open_as
 from api.bookings.service import Refused, Wish
+from api.calendars.stay_queries import lengthen_stay
 from api.gates.bay_taken import Claim, claim_bay_taken
 from api.offers.service import accept_offer, make_offers
 from api.openings.service import materialise
@@ -166,3 +167,21 @@ def test_the_night_of_a_permit_is_placed_on_no_bay_that_is_out_of_use(engine: En
     assert 3 not in without
     assert {2, 4} <= set(without)
     assert sorted([*without, 3]) == again
+
+
+@pytest.mark.parametrize(("out_until_h", "longer"), [(14, False), (12, True)])
+def test_a_stay_is_not_lengthened_into_a_time_when_its_bay_is_out_of_use(
+    gates: GateTown, out_until_h: int, longer: bool
+) -> None:
+    """A stay of eleven hours; the bay is out of use from the twelfth on."""
+    stay = gates.add_stay(gates.resident(PLATE), gates.night, gates.night + 11 * HOUR, bay=1)
+    with gates.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO bays_out_of_use (bay_id, starts_at, ends_at) "
+                "SELECT bay_id, :start, :end FROM stays WHERE id = :stay"
+            ),
+            {"stay": stay, "start": gates.night + 12 * HOUR, "end": gates.night + out_until_h * HOUR + MINUTE},
+        )
+        end = gates.night + (12 if longer else 13) * HOUR
+        assert lengthen_stay(connection, stay, end=end) is longer

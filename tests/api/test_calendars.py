@@ -389,13 +389,23 @@ def test_a_year_nobody_has_decided_is_provisional_until_its_notice_lands(connect
 
 def test_a_decided_year_has_exactly_the_days_of_its_notice(connection: Connection, here: int) -> None:
     """The estimate has Spring Festival on 8 February 2027, a Monday; a notice that does not is followed."""
-    land(connection, here, Day(date(2027, 2, 20), "workday"), year=2027, country="CN", neighbourhood_id=None)
+    days = Day(date(2027, 1, 1), "rest_day", "元旦"), Day(date(2027, 2, 20), "workday")
+    land(connection, here, *days, year=2027, country="CN", neighbourhood_id=None)
     found = calendar_overrides(connection, here)
     assert (found[date(2027, 2, 8)], found[date(2027, 2, 20)], found[date(2027, 2, 21)]) == (
         "workday", "workday", "rest_day",
     )  # fmt: skip
     connection.execute(text("UPDATE neighbourhoods SET policy = :policy"), {"policy": json.dumps(asdict(Policy()))})
     assert load_neighbourhood(connection, "x").calendar_overrides == found
+
+
+def test_make_up_days_alone_never_take_the_holidays_of_a_year_away(connection: Connection, here: int) -> None:
+    """They are a part of a notice, and what a notice says of a year stands for all of it."""
+    before = everything(connection)
+    with pytest.raises(ImpossibleNotice, match=r"names no holiday.* 2027-01-01 to .* would become workdays"):
+        land(connection, here, Day(date(2027, 2, 20), "workday"), year=2027, country="CN", neighbourhood_id=None)
+    assert everything(connection) == before
+    assert land(connection, here, Day(date(2027, 2, 20), "workday"), year=2027).hits.changed_days == 1
 
 
 def test_a_neighbourhoods_own_word_goes_before_its_countrys(connection: Connection, here: int) -> None:
@@ -408,9 +418,10 @@ def test_a_neighbourhoods_own_word_goes_before_its_countrys(connection: Connecti
 def test_a_notice_of_a_country_reaches_its_neighbourhoods_and_no_other(connection: Connection, here: int) -> None:
     connection.execute(text("UPDATE neighbourhoods SET country = 'FR'"))
     before = open_bays(connection)
-    landing = land(connection, here, *MAKE_UP, country="CN", neighbourhood_id=None)
+    whole = (*MAKE_UP, Day(date(2026, 12, 25), "rest_day"))
+    landing = land(connection, here, *whole, country="CN", neighbourhood_id=None)
     assert (landing.hits.changed_days, open_bays(connection)) == (0, before)
-    land(connection, here, *MAKE_UP, country="FR", neighbourhood_id=None)
+    land(connection, here, *whole, country="FR", neighbourhood_id=None)
     assert open_bays(connection) != before
 
 

@@ -14,6 +14,7 @@ from api.db.connection import make_engine
 from api.db.migrating import alembic_config, migrate
 from api.db.preparing import check_database
 from api.db.schema import metadata
+from api.errors import DatabaseUnavailable
 
 
 def fresh(cluster: PrivateCluster, name: str) -> Engine:
@@ -85,6 +86,29 @@ def test_processes_that_migrate_at_once_wait_for_each_other(cluster: PrivateClus
         list(pool.map(migrate, [engine] * 3))
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "Can't locate revision identified by '9999'"),
+        ("UPDATE alembic_version SET version_num = '0001'", "already exists"),
+    ],
+)
+def test_a_database_of_another_version_is_named_and_stays_as_it_was(
+    cluster: PrivateCluster, change: str, said: str
+) -> None:
+    engine = fresh(cluster, "another_version")
+    check_database(engine)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text(change))
+        before = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    with pytest.raises(DatabaseUnavailable, match=f"is as it was .*{said}.*name another database"):
+        migrate(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == before
     engine.dispose()
 
 

@@ -223,6 +223,7 @@ RULES: dict[str, Rule] = {
     "GET /v1/facilities/{facility}/buffer": FACILITY_OF_ITS_OWNER,
     "GET /v1/facilities/{facility}/late-cars": FACILITY_OF_ITS_OWNER,
     "GET /v1/strikes": HOUSEHOLD,
+    "POST /v1/strikes": Rule(frozenset({PLANNER}), body={"stay": 1}),
     "POST /v1/strikes/{strike}/appeal": Rule(frozenset({RESIDENT}), body={"words": "the gate was shut"}),
     "POST /v1/strikes/{strike}/decision": Rule(
         frozenset({PLANNER}), frozenset({PLANNER}), {"decision": "lifted", "note": "the gate was shut"}
@@ -241,6 +242,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/rounds/{round}/opening": PLANNING,
     "POST /v1/rounds/{round}/public-number": PLANNING,
     "POST /v1/rounds/{round}/cancellation": PLANNING,
+    "POST /v1/rounds/{round}/delay": PLANNING,
     "GET /v1/rounds/{round}/applications": PLANNING,
     "POST /v1/rounds/{round}/applications": Rule(frozenset({RESIDENT}), frozenset({RESIDENT})),
     "GET /v1/applications": HOUSEHOLD,
@@ -248,7 +250,7 @@ RULES: dict[str, Rule] = {
     "PUT /v1/applications/{application}": Rule(frozenset({RESIDENT}), body={"version": 1, "no_bay_of_its_own": True}),
     "POST /v1/applications/{application}/withdrawal": HOUSEHOLD,
     "POST /v1/applications/{application}/documents": Rule(
-        frozenset({PLANNER}), frozenset({PLANNER}), {"kind": "other"}
+        frozenset({PLANNER}), frozenset({PLANNER}), {"kind": "other", "version": 1}
     ),
     "DELETE /v1/applications/{application}/documents/{kind}": Rule(frozenset({PLANNER}), frozenset({PLANNER})),
     # Planners.

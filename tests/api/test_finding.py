@@ -18,7 +18,7 @@ from api.finding.service import Page, Search
 from api.finding.walking import walk_min
 from api.finding.wanted import Wanted
 from api.problems import BadRange
-from tests.api.supplied import Supplied, hours
+from tests.api.supplied import Supplied, hours, moment
 
 
 @pytest.fixture
@@ -386,6 +386,16 @@ def test_a_part_of_the_night_keeps_last_entry_and_hours_without_movement(supplie
     assert offered(supplied, 19, 31, exclude=[asked]) == [("part_of_period", asked, 1, hours(19, 27))]
     supplied.add_stay(ids[0], (25, 27))
     assert offered(supplied, 19, 31, exclude=[asked]) == [("part_of_period", asked, 1, hours(19, 24))]
+
+
+def test_no_part_is_offered_while_its_bay_is_out_of_use(supplied: Supplied) -> None:
+    """Free from 18 to 30 but for the hours 20 to 24 that somebody stands there without a right to."""
+    asked, ids = one_place(supplied, bays=1)
+    supplied.connection.execute(
+        text("INSERT INTO bays_out_of_use (bay_id, starts_at, ends_at) VALUES (:bay, :start, :end)"),
+        {"bay": ids[0], "start": moment(20), "end": moment(24)},
+    )
+    assert offered(supplied, 18, 30, exclude=[asked]) == [("part_of_period", asked, 1, hours(24, 30))]
 
 
 def test_nothing_is_offered_where_nothing_is_left(supplied: Supplied) -> None:

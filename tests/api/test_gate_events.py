@@ -26,6 +26,7 @@ from api.jobs.queries import work
 from tests.api.accounts import SomeAccount, make_gate_key, make_owner, settings_of_tests
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
+from tests.api.receivers import heard, listen
 
 HERE = "http://127.0.0.1"
 _NAMES = count()
@@ -65,6 +66,15 @@ def test_an_entry_and_an_exit_are_a_gate_session_of_the_stay(gates: GateTown) ->
     assert gates.gate_sessions() == [(begun, None, "open", stay)]
     gates.send(exit_(over), now=over)
     assert gates.gate_sessions() == [(begun, over, "closed", stay)]
+
+
+def test_an_owner_hears_of_events_to_review_by_webhook(gates: GateTown, owner: SomeAccount, engine: Engine) -> None:
+    listen(engine, next(iter(owner.principal.owner_ids)))
+    gates.resident("沪A12345")
+    gates.send(entry(gates.night, "??????"), entry(gates.night, "8?3???"), entry(gates.night), now=gates.night)
+    [told] = heard(engine)
+    assert (told["kind"], told["facility"], told["unclear"]) == ("gate_review", gates.town.near, 2)
+    assert told.keys() == {"kind", "facility", "unclear", "received_at"}, "no plate is in it"
 
 
 def test_a_gate_session_keeps_its_id_as_it_goes_on(gates: GateTown) -> None:

@@ -227,6 +227,26 @@ def test_what_has_served_its_time_is_forgotten_and_nothing_else(queue: Engine) -
         assert connection.scalars(text("SELECT secret_hash FROM login_sessions")).all() == [b"new"]
 
 
+def test_the_worker_can_neither_see_nor_make_what_opens_an_account(queue: Engine) -> None:
+    live = ("login_sessions", "bearer_tokens", "booking_requests")
+    add = (
+        "INSERT INTO login_sessions (account_id, secret_hash, expires_at) VALUES (1, :hash, now() + interval '1 day')",
+        "INSERT INTO bearer_tokens (account_id, secret_hash, expires_at) VALUES (1, :hash, now() + interval '1 day')",
+        "INSERT INTO booking_requests (account_id, key, request_sha256, outcome) VALUES (1, 'a', :hash, '{}')",
+    )
+    with queue.begin() as connection:
+        connection.execute(text("INSERT INTO accounts (id, issuer, subject) VALUES (1, 'test', 'a')"))
+        for statement in add:
+            connection.execute(text(statement), {"hash": b"real"})
+    with work(queue) as connection:
+        assert [connection.scalar(text(f"SELECT count(*) FROM {table}")) for table in live] == [0, 0, 0]
+    for statement in add:
+        with work(queue) as connection, pytest.raises(DBAPIError, match=r"row-level security|permission denied"):
+            connection.execute(text(statement.replace("'a'", "'b'")), {"hash": b"forged"})
+    done = forget(queue, now=datetime.now(UTC) + timedelta(days=99))
+    assert [done[table] for table in live] == [0, 0, 0], "they are not over by the database's own clock"
+
+
 # ------------------------------------------------------------------------------------------------------- the worker
 
 

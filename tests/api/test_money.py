@@ -7,7 +7,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -128,6 +128,143 @@ def test_an_offer_accepted_within_the_term_pays_from_that_day(connection: Connec
     assert charge_fee(connection, permit, month=MONTH, now=NOW) == 1000, "in Shanghai it is the 22nd"
 
 
+def months_of(connection: Connection, permit: int) -> dict[str, int]:
+    return queries.fees_of_permit(connection, permit)
+
+
+def test_months_that_were_missed_are_charged_once_each_by_the_days_of_each(connection: Connection, town: Town) -> None:
+    """The worker is back on 3 February: December begins on the 14th, one permit was given up on 10 January."""
+    first, second = (make_household(connection, town) for _ in range(2))
+    kept = add_permit(connection, town, first, first=date(2026, 12, 14))
+    given_up = add_permit(connection, town, second, first=date(2026, 12, 14))
+    end(connection, given_up, "2027-01-10T12:00Z")
+    as_worker(connection)
+    back = datetime(2027, 2, 3, tzinfo=UTC)
+    assert book_some(connection, now=back, most=3)["settled"] == 0, "not before all its months are charged"
+    assert [book_some(connection, now=back)[name] for name in ("fees", "fees")] == [2, 0]
+    december = fee_of(PRICE, first=date(2026, 12, 14), last=date(2026, 12, 31))
+    assert months_of(connection, kept) == {"2026-12": december, "2027-01": PRICE, "2027-02": PRICE}
+    january = fee_of(PRICE, first=date(2027, 1, 1), last=date(2027, 1, 10))
+    assert months_of(connection, given_up) == {"2026-12": december, "2027-01": january}
+    assert balances(connection, second.id).due_cents == december + january
+
+
+def test_a_month_begins_where_the_facility_is(connection: Connection, permit: int) -> None:
+    as_worker(connection)
+    book_some(connection, now=NOW)
+    book_some(connection, now=datetime(2026, 12, 31, 15, 59, tzinfo=UTC))
+    assert months_of(connection, permit).keys() == {"2026-12"}
+    book_some(connection, now=datetime(2026, 12, 31, 16, tzinfo=UTC))
+    assert months_of(connection, permit).keys() == {"2026-12", "2027-01"}, "in Shanghai it is January"
+
+
+def test_an_offer_that_was_never_accepted_is_charged_for_no_month(connection: Connection, town: Town) -> None:
+    permit = add_permit(connection, town, make_household(connection, town))
+    connection.execute(
+        text(
+            "INSERT INTO offers (permit_id, household_id, state, source, made_at, decided_at, expires_at, delivered_at)"
+            " SELECT id, household_id, 'lapsed', 'plan', :now, :now, :now, :now FROM permits WHERE id = :p"
+        ),
+        {"p": permit, "now": NOW},
+    )
+    end(connection, permit, "2026-12-10T12:00Z", "lapsed")
+    as_worker(connection)
+    assert book_some(connection, now=NOW + timedelta(days=20))["fees"] == 0
+
+
+def add_last_night(connection: Connection, holder: Household, permit: int) -> int:
+    """Place the night of 5 December, from 19:00 to 07:00 in Shanghai."""
+    query = text(
+        "INSERT INTO stays (bay_id, household_id, permit_id, night, during, kind, state) "
+        "SELECT min(id), :h, :p, '2026-12-05', '[2026-12-05T11:00Z,2026-12-05T23:00Z)', 'permit', 'confirmed' "
+        "FROM bays RETURNING id"
+    )
+    return int(connection.execute(query, {"h": holder.id, "p": permit}).scalar_one())
+
+
+def test_the_deposit_of_a_round_is_taken_when_the_permit_begins_and_waits_for_strikes(
+    connection: Connection, town: Town, holder: Household
+) -> None:
+    round_id = connection.execute(
+        text(
+            "INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work, "
+            "number_source, deposit_cents) SELECT id, 'Winter', '2026-10-01Z', '2026-10-02Z', '2026-10-03Z', "
+            "'[2026-12-05,2027-03-01)', '{}', '{}', 'x', 20000 FROM neighbourhoods LIMIT 1 RETURNING id"
+        )
+    ).scalar_one()
+    application = connection.execute(
+        text(
+            "INSERT INTO applications (round_id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min, "
+            "leave_min, submitted_at, changed_at) SELECT :r, h.id, v.id, v.plate_hash, h.home_id, 'daily', 1140, 1860, "
+            ":now, :now FROM households h JOIN vehicles v ON v.household_id = h.id WHERE h.id = :h RETURNING id"
+        ),
+        {"r": round_id, "h": holder.id, "now": NOW},
+    ).scalar_one()
+    permit = add_permit(connection, town, holder, first=date(2026, 12, 5))
+    connection.execute(text("UPDATE permits SET application_id = :a WHERE id = :p"), {"a": application, "p": permit})
+    before = datetime(2026, 12, 4, 15, tzinfo=UTC)
+    as_worker(connection)
+    assert book_some(connection, now=before)["deposits"] == 0, "its first day has not begun"
+    assert [book_some(connection, now=before + timedelta(hours=1))["deposits"] for _ in range(2)] == [1, 0]
+    assert balances(connection, holder.id).deposit_cents == 20_000
+    connection.execute(text("RESET ROLE"))
+    stay = add_last_night(connection, holder, permit)
+    connection.execute(
+        text(
+            "INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, "
+            "appeal_until, place, act, effective_at) VALUES (:h, :f, :s, '2026-12-05T23:00Z', '2026-12-06T01:00Z', "
+            "'2026-12-06T01:05Z', '2027-12-06Z', '2026-12-13Z', 1, 'warning', '2026-12-13Z')"
+        ),
+        {"h": holder.id, "f": town.near, "s": stay},
+    )
+    end(connection, permit, "2026-12-06T12:00Z")
+    as_worker(connection)
+    assert book_some(connection, now=datetime(2026, 12, 7, tzinfo=UTC))["settled"] == 0, "a strike is open"
+    connection.execute(text("UPDATE strikes SET effect = 'done'"))
+    assert book_some(connection, now=datetime(2026, 12, 14, tzinfo=UTC))["settled"] == 1
+    assert balances(connection, holder.id).deposit_cents == 0
+    assert total(connection) == 0
+    told_of = {kind: facts for kind, facts in told(connection) if kind == "refund_made"}
+    assert not {"next_date", "owed_from"} & told_of["refund_made"].keys(), (
+        "no month is charged, and it owes money still"
+    )
+
+
+def test_a_deposit_stays_until_the_last_night_and_its_grace_are_over_and_the_car_is_gone(
+    connection: Connection, town: Town, holder: Household, permit: int
+) -> None:
+    """The term ends at midnight, its last night at seven in the morning, the grace at a quarter past."""
+    take_deposit(connection, permit, cents=20_000, now=NOW)
+    end(connection, permit, "2026-12-05T16:00Z", "term_over")
+    stay = add_last_night(connection, holder, permit)
+    over = datetime(2026, 12, 5, 23, tzinfo=UTC)
+
+    def settled(now: datetime) -> int:
+        with connection.begin_nested() as step:
+            as_worker(connection)
+            done = book_some(connection, now=now)["settled"]
+            step.rollback()
+        return done
+
+    assert settled(over - timedelta(hours=7)) == 0, "it is midnight, and the car has come for the night"
+    assert settled(over + timedelta(minutes=14)) == 0, "whoever leaves now is not late"
+    assert settled(over + timedelta(minutes=15)) == 1
+    seen = {"f": town.near, "s": stay, "at": over - timedelta(hours=11)}
+    connection.execute(
+        text(
+            "INSERT INTO gate_sessions (facility_id, plate_hash, plate_sealed, began_at, entered_at, state, stay_id) "
+            "VALUES (:f, 'h', 's', :at, :at, 'open', :s)"
+        ),
+        seen,
+    )
+    assert settled(over + timedelta(hours=5)) == 0, "it still stands there"
+    connection.execute(text("UPDATE gate_sessions SET state = 'closed', left_at = :at"), {"at": over})
+    assert settled(over + timedelta(hours=5)) == 1
+    connection.execute(text("UPDATE gate_sessions SET state = 'open', left_at = NULL"))
+    connection.execute(text("UPDATE stays SET state = 'given_back', ended_at = :at"), {"at": over - timedelta(hours=9)})
+    assert settled(over - timedelta(hours=7)) == 0, "it stands there on a night that was given back"
+
+
 def test_days_an_owner_took_back_are_refunded_once_each(connection: Connection, holder: Household, permit: int) -> None:
     days = [date(2026, 12, 5), date(2026, 12, 6)]
     assert refund_days(connection, permit, days, reason="withdrawn", now=NOW) == 0, "nothing was charged"
@@ -139,7 +276,7 @@ def test_days_an_owner_took_back_are_refunded_once_each(connection: Connection, 
     assert balances(connection, holder.id).due_cents == PRICE - share
     assert told(connection)[-1] == (
         "refund_made",
-        {"cents": share, "reason": "withdrawn", "permit": permit, "stay": None},
+        {"cents": share, "reason": "withdrawn", "permit": permit, "stay": None, "next_date": "2027-01-01"},
     )
 
 
@@ -157,7 +294,32 @@ def test_a_permit_given_up_pays_to_its_last_day_and_gets_its_deposit_back(
     assert settle(connection, permit, now=NOW) == left + 20_000
     assert settle(connection, permit, now=NOW) == 0
     assert balances(connection, holder.id) == Balances(0, 0, left + 20_000)
+    [paid, *refunds] = [facts for kind, facts in told(connection) if kind != "fee_due"]
+    assert paid["next_date"] == "2027-01-01"
+    assert all(facts["owed_from"] == "2026-12-01" and "next_date" not in facts for facts in refunds)
     assert income(connection) == fee_of(PRICE, first=MONTH, last=date(2026, 12, 10))
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, "2027-01-01"),
+        ({"first": date(2027, 2, 10)}, "2027-02-01"),
+        ({"past": date(2027, 1, 1)}, None),
+        ({"past": date(2027, 1, 2)}, "2027-01-01"),
+        ({"price": 0}, None),
+        ({"price": None}, None),
+    ],
+)
+def test_the_next_charge_is_that_of_a_month_in_which_a_permit_with_a_price_is_in_force(
+    connection: Connection, town: Town, holder: Household, own: dict[str, object], expected: str | None
+) -> None:
+    permit = add_permit(connection, town, holder, **own)
+    late = datetime(2026, 12, 31, 15, 59, tzinfo=UTC)
+    found = [queries.find_next_charge(connection, holder.id, now=now) for now in (NOW, late)]
+    assert found == [expected and date.fromisoformat(expected)] * 2
+    end(connection, permit, "2026-12-10T12:00Z")
+    assert queries.find_next_charge(connection, holder.id, now=NOW) is None
 
 
 def test_of_a_deposit_is_kept_what_the_published_rules_say_and_no_more(
@@ -468,6 +630,7 @@ class Beside:
         self.refunded: set[date] = set()
         self.had_deposit = self.is_over = False
         self.deposit = self.paid = 0
+        self.last_day: date | None = None
         self.returned = 0
         self.first_deposit = 0
         self.receipts: list[tuple[str, str, int]] = []
@@ -483,7 +646,9 @@ class Beside:
             month = [date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1)][number]
             charge_fee(connection, permit, month=month, now=NOW)
             last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-            self.days |= {day: share_of_day(PRICE, day) for day in days_between(month, last)}
+            if month not in self.days:  # what was charged once stands
+                days = [day for day in days_between(month, last) if self.last_day is None or day <= self.last_day]
+                self.days |= {day: share_of_day(PRICE, day) for day in days}
         elif kind == "refund":
             day = MONTH + timedelta(days=number)
             refund_days(connection, permit, [day], reason="withdrawn", now=NOW)
@@ -501,7 +666,7 @@ class Beside:
             end(connection, permit, f"{last_day}T04:00Z")
             settle(connection, permit, now=NOW)
             settle(connection, permit, now=NOW)
-            self.is_over = True
+            self.is_over, self.last_day = True, last_day
             self.refunded |= {day for day in self.days if day > last_day}
             self.returned, self.deposit = self.deposit, 0
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import api
+from api.db.schema import metadata
 from api.notices.kinds import KINDS
 from api.notices.rendering import LANGUAGES, Told, render
 from api.notices.words import Language, fields_of, said
+from api.planning.verdicts import REASONS
+from api.rounds.publishing import KEPT_BACK
+from api.waitlist.dates import Why
 
 FACTS: dict[str, Any] = {
     "facility": 5, "new_facility": 6, "round": 7, "offer": 8, "permit": 9, "entry": 10, "application": 11,
@@ -18,10 +25,11 @@ FACTS: dict[str, Any] = {
     "first": "2026-12-01", "last": "2027-02-28", "half_by": "2027-01-05", "most_by": "2027-03-01",
     "not_before": "2027-04-01", "why": "too few bays have come free", "position": 1204, "walk_m": 180, "late_min": 25,
     "place": 2, "act": "fee", "appeal_until": "2026-12-02T12:00:00+08:00", "amount_cents": 30050, "refund_cents": 1200,
-    "due_cents": 900, "reason": "More cars of our own", "outcome": "moved", "decision": "upheld",
-    "what": "cancelled", "nights_added": ["2026-12-05"], "nights_removed": ["2026-12-06", "2026-12-07"],
-    "dates": ["2026-12-06"], "without_bay": ["2026-12-08"],
+    "deposit_cents": 20_000, "due_cents": 900, "reason": "More cars of our own", "outcome": "moved",
+    "decision": "upheld", "what": "cancelled", "nights_added": ["2026-12-05"],
+    "nights_removed": ["2026-12-06", "2026-12-07"], "dates": ["2026-12-06"], "without_bay": ["2026-12-08"],
     "leave_by": [{"night": "2026-12-09", "to": "2026-12-10T07:00:00+08:00"}],
+    "other_bay_on": ["2026-12-10"], "single_nights": [{"night": "2026-12-11", "facility": 12, "walk_m": 250}],
 }  # fmt: skip
 NAMES = {"facility": "江浦公园", "new_facility": "Tower 3", "round": "Spring 2027"}
 EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
@@ -126,6 +134,9 @@ def test_numbers_have_their_units() -> None:
     assert "¥300.50" in render(told("fee_due"), ENGLISH).subject
     assert "25 分钟" in render(told("strike"), CHINESE).whole
     assert "步行 180 米" in render(told("offer_made"), CHINESE).whole
+    assert "deposit" not in render(told("offer_made", {"walk_m": 180}), ENGLISH).whole
+    assert "A deposit of ¥200.00 is charged" in render(told("offer_made"), ENGLISH).whole
+    assert "押金 ¥200.00" in render(told("offer_made"), CHINESE).whole
 
 
 def test_a_known_reason_is_said_in_the_language_and_any_other_as_it_was_given() -> None:
@@ -169,3 +180,52 @@ def test_words_of_programs_are_said_as_people_say_them() -> None:
         "Reason: of a later version." in render(told("permit_ended", {"reason": "of_a_later_version"}), ENGLISH).whole
     )
     assert "¥3.00" in render(told("refund_made", {"cents": 300}), ENGLISH).subject
+    assert "charged" not in render(told("refund_made", {"cents": 300}), ENGLISH).whole
+    owed = told("payment_received", {"cents": 300, "owed_from": "2026-12-01"})
+    assert "paid out from Tue 1 Dec 2026" in render(owed, ENGLISH).whole
+    assert "2026年12月1日" in render(owed, CHINESE).whole
+
+
+# -------------------------------------------------------------------------------------------------- codes that are told
+
+_TOLD = r"reason|what|why|act|outcome|decision|taken_back"
+_WRITTEN = re.compile(rf'"(?:{_TOLD})": "([a-z_]+)"|\breason="([a-z_]+)"')
+_NOT_TOLD = {"strike", "import", "holder"}
+"""Kept beside a plate off its lists, in the history of a facility, and beside a dispute on a plate."""
+
+
+def codes_in_source() -> Iterator[str]:
+    """Find the codes that the service writes into facts, or ends permits and refunds money for."""
+    for path in Path(api.__file__).parent.rglob("*.py"):
+        if path.parent.name not in ("notices", "cli", "interface", "versions", "planning", "finding"):
+            for found in _WRITTEN.finditer(path.read_text(encoding="utf-8")):
+                yield next(code for code in found.groups() if code)
+
+
+def codes_in_tables() -> Iterator[str]:
+    """Find the codes that the database lets columns have which are told."""
+    for table, column in (
+        ("permits", "end_reason"),
+        ("strikes", "act"),
+        ("strike_appeals", "decision"),
+        ("bay_claims", "outcome"),
+    ):
+        checks = [str(getattr(c, "sqltext", "")) for c in metadata.tables[table].constraints]
+        found = [code for check in checks if f"{column} IN (" in check for code in re.findall(r"'([a-z_]+)'", check)]
+        assert found, f"{table}.{column} has no check any more"
+        yield from found
+
+
+@EVERY_LANGUAGE
+def test_every_code_that_can_be_told_has_words(language: Language) -> None:
+    codes = {*codes_in_source(), *codes_in_tables(), *REASONS, *KEPT_BACK, *map(str, Why)} - _NOT_TOLD
+    assert {"given_up", "round_over", "moved_too_far", "money_back"} <= codes
+    assert sorted(codes - language.reasons.keys()) == []
+
+
+def test_nights_placed_one_by_one_and_on_other_bays_are_said_without_ids() -> None:
+    moved = render(told("permit_moved"), ENGLISH).whole
+    assert "Nights placed one by one: Fri 11 Dec 2026 250 m." in moved
+    assert "12 " not in moved.split("one by one")[1].split(".")[0].removeprefix(": Fri 11 Dec 2026")
+    changed = render(told("permit_changed"), CHINESE).whole
+    assert "在同一地点改用其他泊位的夜次：2026年12月10日（周四）。" in changed

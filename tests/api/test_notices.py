@@ -244,5 +244,7 @@ def test_notices_are_forgotten_after_ninety_days(engine: Engine, town: Town, pub
     with engine.begin() as connection:
         age = text("UPDATE notices SET created_at = now() - :days * interval '1 day' WHERE id = :id")
         connection.execute(age, [{"days": 89, "id": newest}, {"days": 91, "id": oldest}])
+    assert forget(engine, now=datetime.now(UTC) - timedelta(days=2))["notices"] == 0
     assert forget(engine)["notices"] == 1
     assert [notice["id"] for notice in resident.get("/v1/notices").json()["notices"]] == [newest]
+    assert forget(engine, now=datetime.now(UTC) + timedelta(days=2))["notices"] == 1

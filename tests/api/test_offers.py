@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, text
 
+from api.accounts.opening import open_as
+from api.accounts.principal import Principal
 from api.calendars.day_kinds import day_kinds
 from api.offers.deadlines import expiry_of
 from api.offers.errors import OfferDecided, OfferExpired, OfferImpossible, OfferNotFound
+from api.offers.schemas import offer_out
 from api.offers.service import (
     accept_offer,
     decline_offer,
@@ -97,6 +100,17 @@ def test_a_household_is_reminded_a_day_before_and_once(town: RoundTown) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- made and answered
+
+
+@pytest.mark.parametrize("cents", [0, 20_000])
+def test_an_offer_names_the_deposit_of_its_round(town: RoundTown, cents: int) -> None:
+    town.connection.execute(text("UPDATE rounds SET deposit_cents = :cents"), {"cents": cents})
+    who, offer = offered(town)
+    facts = town.connection.execute(text("SELECT facts FROM notices WHERE kind = 'offer_made'")).scalar_one()
+    assert facts.get("deposit_cents") == (cents or None), "nobody is told of none"
+    open_as(town.connection, Principal(None, who["household"], frozenset(), frozenset(), "anonymous"))
+    shown = offer_out(get_offer(town.connection, offer, household_id=who["household"]))
+    assert shown.deposit_cents == cents
 
 
 def test_an_offer_takes_its_nights_from_the_ledger(town: RoundTown) -> None:

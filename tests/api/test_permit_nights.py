@@ -43,7 +43,7 @@ def nights(holder: Permit, *, until: datetime) -> list[Night]:
     """Nights in UTC from 1 December 2026 on, by weekends alone."""
     kinds = day_kinds("ZZ", first=date(2026, 10, 20), last=date(2027, 1, 31))
     found = Nights(kinds, ZoneInfo("Etc/UTC"), day_number(date(2026, 12, 1)), utc_minute(until)).of(holder)
-    return [night for night in found if night.night >= date(2026, 12, 1)]
+    return [Night(begin, end, holder.id, night) for night, begin, end in found if night >= date(2026, 12, 1)]
 
 
 def spans(found: list[Night]) -> list[tuple[str, str]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from api.facilities.withdrawing import Withdrawal
+from api.neighbourhoods.model import BayGroup, Facility, Window
+from api.offers.errors import OfferImpossible
 from api.openings.service import materialise
 from api.permits.service import end_permit
 from tests.api.round_town import DAY, FIRST, LAST, NOW, small_garage
@@ -142,6 +145,18 @@ def test_a_permit_that_is_given_up_gives_back_its_nights_elsewhere_too(connectio
     end_permit(connection, permit, reason="given_up", now=NOW + 15 * DAY)  # the tenth: tomorrow's night is the first
     town.require_whole()
     assert town.number(at_b, b=town.town.groups["b"]) == 1
+
+
+def test_a_stay_elsewhere_that_has_begun_keeps_its_later_nights_when_the_permit_ends(connection: Connection) -> None:
+    """Friday 11 December to Monday at `b`: given up on the Friday, Saturday's and Sunday's nights are not free."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    permit = town.holder(days="fri", stay_through=True)
+    town.confirm(closure(date(2026, 12, 11), date(2026, 12, 11)))
+    assert town.outcomes() == {permit: "elsewhere"}
+    end_permit(connection, permit, reason="given_up", now=local(date(2026, 12, 11), 20))
+    town.require_whole()
+    taken = [night.day for night, number in town.town.taken("b").items() if number]
+    assert taken == [11, 12, 13]
 
 
 def closure(first: date, last: date) -> Withdrawal:
@@ -346,3 +361,23 @@ def test_whoever_has_to_leave_at_night_is_told_of_the_evening_to_come(connection
     assert (told["first"], told["next_date"]) == ("2026-12-05", "2026-12-06")
     assert [each["night"] for each in told["single_nights"]] == ["2026-12-05"]
     assert told["single_nights"][0]["facility"] == town.town.facilities["b"]
+
+
+def test_stays_by_day_are_offered_to_nobody_and_moved_to_no_bay_that_may_be_full(connection: Connection) -> None:
+    """Nine to five takes no night of the ledger: it could not tell that the one bay of `b` is taken."""
+    town = make_withdrawn_town(connection, *(open_all_day(code) for code in "ab"), a=100, b=400)
+    with pytest.raises(OfferImpossible, match="not at night"):
+        town.holder(arrive_min=540, leave_min=1020)
+    permit = town.holder(days="sat")
+    by_day = {"arrive": 540, "leave": 1020, "id": permit}  # as one from before permits were for nights only
+    connection.execute(
+        text("UPDATE permits SET arrive_min = :arrive, leave_min = :leave, nights = '{}' WHERE id = :id"), by_day
+    )
+    connection.execute(text("UPDATE ledger_nights SET taken = 0"))
+    town.confirm()
+    assert town.outcomes() == {permit: "ended"}
+
+
+def open_all_day(code: str) -> Facility:
+    group = BayGroup("std", ("standard",), (Window("daily", 0, 2880, 1),))
+    return replace(small_garage(code, 1), bay_groups=(group,))

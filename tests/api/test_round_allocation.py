@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,38 @@ def test_a_facility_that_was_withdrawn_is_not_given_away_and_decisions_on_it_are
     assert [facility.id for facility in found.facilities] == ["road"]
     assert found.demands["holds"].to_list() == [None]
     assert found.decisions.is_empty()
+    with work(town.engine) as connection:
+        assert allocation_queries.num_decisions(connection, town.round) == (0, 0)
+        [decision] = allocation_queries.list_decisions(connection, town.round)
+    assert not decision.in_force
+
+
+def test_walks_are_written_as_copy_writes_csv_with_the_nearest_facility_of_homes_that_are_near_none(
+    town: RoundTown, folder: Path
+) -> None:
+    """One home within a walk of both facilities, one of none but not without any; every text needs quotes."""
+    town.apply("h1")
+    town.apply("h3")
+    town.one("UPDATE homes SET code = code || E' \"x\", 1\\n2' RETURNING id")
+    town.one("UPDATE facilities SET code = E',' || code || E'\\r\\n' RETURNING id")
+    town.one("DELETE FROM walk_pairs RETURNING home_id")
+    town.one(
+        "INSERT INTO walk_pairs (home_id, facility_id, walk_m) SELECT h.id, f.id, CASE WHEN h.code LIKE 'h1%' THEN 300 "
+        "ELSE 9000 END - CASE WHEN f.code LIKE ',road%' THEN 10 ELSE 0 END FROM homes h, facilities f RETURNING home_id"
+    )
+    by_copy = io.BytesIO()
+    with work(town.engine) as connection:
+        write_round_folder(connection, town.round, folder)
+        question = (
+            "SELECT h.code AS home, f.code AS facility, w.walk_m FROM walk_pairs w JOIN homes h ON h.id = w.home_id "
+            "JOIN facilities f ON f.id = w.facility_id WHERE w.walk_m <= 300 AND h.code LIKE 'h1%' "
+            "OR w.walk_m = 8990 AND h.code LIKE 'h3%' ORDER BY w.home_id, w.walk_m, w.facility_id"
+        )
+        with connection.connection.cursor().copy(f"COPY ({question}) TO STDOUT (FORMAT csv, HEADER)") as rows:
+            for part in rows:
+                by_copy.write(part)
+    assert by_copy.getvalue().count(b"road") == 2
+    assert (folder / "walks.csv").read_bytes() == by_copy.getvalue()
 
 
 def test_the_fingerprint_is_of_everything_that_the_plan_is_made_from_and_of_nothing_else(town: RoundTown) -> None:

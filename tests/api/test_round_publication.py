@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,6 +18,7 @@ from api.accounts.opening import open_as
 from api.app import create_app
 from api.cli.acting import AT_THE_MACHINE
 from api.facilities.supply_queries import remove_unused_groups
+from api.openings.queries import try_lock_shared
 from api.rounds import publication_routes
 from api.rounds.allocating import allocate_round, ask_for_allocation
 from api.rounds.draw import commitment_of, seed_of
@@ -243,6 +245,24 @@ def test_a_round_that_is_late_gives_what_is_left_of_its_term_and_nothing_of_one_
     assert town.one("SELECT min(night) FROM ledger_nights WHERE taken > 0") == date(2026, 10, 10)
 
 
+def test_a_round_that_is_published_across_midnight_begins_after_the_evening_that_is_on_sale(town: RoundTown) -> None:
+    town.apply()
+    plan = planned(town)
+    before_midnight = datetime(2026, 9, 20, 23, 59, tzinfo=ZoneInfo("Asia/Shanghai"))
+    town.one("UPDATE facilities SET materialised_until = '2026-09-22T12:00+08' WHERE id = :id", id=one_of(town))
+    with town.engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        publish_plan(connection, town.round, plan, secret=ROUND_SECRET, now=before_midnight)
+        with town.engine.connect() as other:  # whoever sells waits, and finds it published
+            assert try_lock_shared(other, town.facilities.values()) == []
+    assert town.one("SELECT lower(term) FROM permits") == date(2026, 9, 22)
+
+
+def one_of(town: RoundTown) -> int:
+    """Return a facility of the round."""
+    return int(town.one("SELECT min(facility_id) FROM round_facilities WHERE round_id = :round", round=town.round))
+
+
 def test_whoever_moves_house_before_a_round_is_published_waits_for_what_is_near_its_new_home(town: RoundTown) -> None:
     accounts = [town.apply()[0] for _ in range(BAYS + 1)]
     plan = planned(town)
@@ -370,3 +390,132 @@ def test_a_receipt_is_shown_to_its_own_household_only(town: RoundTown, planner: 
         open_as(connection, other.principal)
         assert connection.scalar(text("SELECT count(*) FROM round_outcomes")) == 1
         assert connection.scalar(text("SELECT count(*) FROM round_receipts")) == 1, "hashes of salted leaves are public"
+
+
+# ------------------------------------------------------------------------------- homes and cars that changed meanwhile
+
+
+def served_of(town: RoundTown, plan: int) -> list[int]:
+    """Return the households that a plan serves."""
+    with town.engine.begin() as connection:
+        found = connection.scalars(
+            text(
+                "SELECT a.household_id FROM round_outcomes o JOIN applications a ON a.id = o.application_id "
+                "WHERE o.plan_id = :plan AND o.bay_group_id IS NOT NULL ORDER BY 1"
+            ),
+            {"plan": plan},
+        )
+        return list(found)
+
+
+def reasons_of(town: RoundTown, household: int) -> list[tuple[str, str | None]]:
+    with town.engine.begin() as connection:
+        rows = connection.execute(
+            text("SELECT kind, facts ->> 'reason' AS reason FROM notices WHERE household_id = :h ORDER BY id"),
+            {"h": household},
+        )
+        return [(row.kind, row.reason) for row in rows]
+
+
+def test_an_offer_stands_for_a_new_home_within_the_walk_and_says_how_far_that_is(town: RoundTown) -> None:
+    town.apply()
+    plan = planned(town)
+    (household,) = served_of(town, plan)
+    town.one("UPDATE households SET home_id = :home WHERE id = :id", home=town.homes["h2"], id=household)
+    publish(town, plan)
+    assert town.one("SELECT walk_m FROM permits WHERE household_id = :id", id=household) == 210
+    assert reasons_of(town, household) == [("offer_made", None)]
+
+
+@pytest.mark.parametrize(("home", "limit"), [("h3", None), ("h2", 200)], ids=["no way on foot", "too far"])
+def test_whoever_moved_too_far_from_its_bay_waits_with_its_rank_and_the_next_gets_the_bay(
+    town: RoundTown, planner: TestClient, home: str, limit: int | None
+) -> None:
+    for _ in range(BAYS + 1):
+        town.apply(max_walk_m=limit, waited=2)
+    plan = planned(town)
+    household = served_of(town, plan)[0]
+    town.one("UPDATE households SET home_id = :home WHERE id = :id", home=town.homes[home], id=household)
+    publish(town, plan)
+    assert town.one("SELECT count(*) FROM permits WHERE household_id = :id", id=household) == 0
+    assert town.one("SELECT state FROM waitlist_entries WHERE household_id = :id", id=household) == "waiting"
+    assert town.one("SELECT rounds_waited FROM waitlist_entries WHERE household_id = :id", id=household) == 2
+    assert bytes(town.one("SELECT draw FROM waitlist_entries WHERE household_id = :id", id=household)) == draw_of(
+        SEED, f"h{household}"
+    )
+    assert reasons_of(town, household) == [("waitlisted", "moved_too_far")]  # once
+    assert town.one("SELECT count(*) FROM permits") == BAYS  # whom the plan did not serve has the bay at once
+    report = planner.get(f"/v1/rounds/{town.round}/report").json()
+    assert (report["served"], report["waiting"], report["kept_back"], report["refused"]) == (BAYS, 1, 1, 0)
+
+
+def test_whoever_moved_and_waits_as_the_plan_says_is_told_once(town: RoundTown) -> None:
+    for _ in range(BAYS + 1):
+        town.apply()
+    plan = planned(town)
+    household = int(
+        town.one("SELECT household_id FROM applications WHERE NOT household_id = ANY(:s)", s=served_of(town, plan))
+    )
+    town.one("UPDATE households SET home_id = :home WHERE id = :id", home=town.homes["h2"], id=household)
+    publish(town, plan)
+    assert reasons_of(town, household) == [("waitlisted", None)]
+    assert town.one("SELECT walk_m FROM waitlist_options") == 210  # from where it lives now
+
+
+def test_whose_new_car_is_too_high_for_its_bay_is_not_offered_it(town: RoundTown) -> None:
+    town.apply()
+    town.apply()
+    plan = planned(town)
+    high, low = served_of(town, plan)
+    town.one("UPDATE vehicles SET height_m = 2.2 WHERE household_id = :id", id=high)
+    town.one("UPDATE vehicles SET height_m = 2.0 WHERE household_id = :id", id=low)
+    publish(town, plan)
+    assert town.one("SELECT array_agg(household_id) FROM permits") == [low]
+    assert reasons_of(town, high) == [("waitlisted", "other_car")]
+    assert town.one("SELECT height_m FROM applications WHERE household_id = :id", id=high) == 2.2
+
+
+def test_an_offer_is_made_to_the_car_that_its_household_has_by_now(town: RoundTown) -> None:
+    town.apply()
+    town.apply()
+    plan = planned(town)
+    plain, electric = served_of(town, plan)
+    for household, needs in ((plain, ""), (electric, "ev")):
+        town.one("UPDATE vehicles SET withdrawn_at = now() WHERE household_id = :id", id=household)
+        town.one(
+            "INSERT INTO vehicles (household_id, plate_hash, plate_sealed, needs) "
+            "VALUES (:id, decode(md5(CAST(:id AS text)), 'hex'), '', :needs)",
+            id=household,
+            needs=needs,
+        )
+    publish(town, plan)
+    assert town.one("SELECT array_agg(household_id) FROM permits") == [plain]
+    assert town.one("SELECT v.withdrawn_at IS NULL FROM permits p JOIN vehicles v ON v.id = p.vehicle_id") is True
+    assert reasons_of(town, electric) == [("waitlisted", "other_car")]
+
+
+def test_a_car_that_needs_more_by_now_is_not_offered_what_the_bays_are_not(
+    town: RoundTown, planner: TestClient
+) -> None:
+    accounts = {account.household_id: account for account, _ in (town.apply(), town.apply())}
+    plan = planned(town)
+    electric, plain = served_of(town, plan)
+    resident = signed_in(planner, accounts[electric])
+    registered = resident.get("/v1/vehicle").json()
+    assert resident.put("/v1/vehicle", json={"plate": registered["plate"], "needs": ["ev"]}).status_code == 202
+    assert resident.get("/v1/vehicle").json() == {**registered, "needs": ["ev"]}
+    publish(town, plan)
+    assert town.one("SELECT array_agg(household_id) FROM permits") == [plain]
+    assert reasons_of(town, electric) == [("waitlisted", "other_car")]
+    assert town.one("SELECT needs FROM applications WHERE household_id = :id", id=electric) == "ev"
+
+
+def test_a_car_that_does_not_fit_where_its_household_has_an_offer_is_refused(
+    town: RoundTown, planner: TestClient
+) -> None:
+    account, _ = town.apply()
+    publish(town, planned(town))
+    resident = signed_in(planner, account)
+    answer = resident.put("/v1/vehicle", json={"plate": "沪B12345", "height_m": 2.3})
+    assert (answer.status_code, answer.json()["type"]) == (409, "car-does-not-fit")
+    assert "up to 2.1 m and this one is 2.3 m high: decline the offer there first" in answer.json()["detail"]

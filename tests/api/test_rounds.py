@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from api.accounts.sealing import seal
 from api.jobs.service import roll_horizon
+from api.openings.queries import lock_exclusively, lock_shared
+from api.permits.ledger import lock_ledger
+from api.permits.ledger_queries import list_groups
 from api.rounds.draw import commitment_of, seal_secret, seed_of, unseal_secret
 from api.rounds.jobs import close_rounds
 from tests.api.accounts import KEYS, make_committee_worker, signed_in
-from tests.api.supply import ZONE, Lane, book, ok, open_lane, problem, publish
+from tests.api.supply import ZONE, Lane, book, ok, open_lane, problem, publish, tower
 
 ROUNDS = "/v1/neighbourhoods/lane-9/rounds"
 MINE: dict[str, Any] = {"no_bay_of_its_own": True}
@@ -78,6 +84,13 @@ def test_a_draft_is_planners_own_and_an_open_round_is_everybodys(lane_9: Lane) -
     assert len(bytes.fromhex(shown["commitment"])) == 32
     assert shown["secret"] is None
     assert shown["seed"] is None
+    assert shown["deposit_cents"] == 0
+
+
+def test_what_a_round_asks_for_as_a_deposit_is_public(lane_9: Lane) -> None:
+    round_ = opened(lane_9, deposit_cents=20_000)
+    assert ok(lane_9.public.get(f"/v1/rounds/{round_['id']}"))["deposit_cents"] == 20_000
+    problem(lane_9.planner.post(ROUNDS, json=wanted(deposit_cents=-1)), 422)
 
 
 def test_a_draft_is_changed_by_whoever_read_it_last_and_an_open_round_by_nobody(lane_9: Lane) -> None:
@@ -114,6 +127,55 @@ def test_what_is_on_sale_already_is_no_part_of_a_term(lane_9: Lane) -> None:
     refused = problem(lane_9.planner.post(f"/v1/rounds/{made['id']}/opening"), 422)
     assert "on sale until" in refused["detail"]
     assert lane_9.count("SELECT count(*) FROM round_facilities WHERE reserved") == 0
+
+
+def waiting(lane: Lane) -> int:
+    return lane.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+def until_somebody_waits(lane: Lane) -> None:
+    end = monotonic() + 10
+    while not waiting(lane):
+        assert monotonic() < end
+        sleep(0.01)
+
+
+def test_a_round_is_not_opened_into_nights_that_are_put_on_sale_at_this_moment(lane_9: Lane) -> None:
+    tower = publish(lane_9)
+    made = draft(lane_9, facilities=[tower])
+    with ThreadPoolExecutor(1) as pool:
+        with lane_9.engine.begin() as roll:
+            lock_shared(roll, [tower])
+            answer = pool.submit(lane_9.planner.post, f"/v1/rounds/{made['id']}/opening")
+            until_somebody_waits(lane_9)
+            roll.execute(text("UPDATE facilities SET materialised_until = now() + interval '30 days'"))
+        assert "on sale until" in problem(answer.result(), 422)["detail"]
+
+
+def test_rounds_opened_at_once_never_end_in_a_deadlock(lane_9: Lane) -> None:
+    """Each would wait for the facilities of the other, where both reserved theirs in an order of their own."""
+    towers = [publish(lane_9), publish(lane_9, tower(id="second"))]
+    made = [draft(lane_9, name=name, facilities=towers)["id"] for name in ("One", "Two")]
+    with ThreadPoolExecutor(2) as pool:
+        with lane_9.engine.begin() as somebody:
+            lock_shared(somebody, towers[:1])
+            answers = [pool.submit(lane_9.planner.post, f"/v1/rounds/{one}/opening") for one in made]
+            until_somebody_waits(lane_9)
+            lock_exclusively(somebody, towers[1:])  # nobody who waits has any of them
+        assert sorted(answer.result().status_code for answer in answers) == [200, 409]
+
+
+def test_whoever_waits_for_the_ledger_keeps_no_facility_from_a_notice_that_lands(lane_9: Lane) -> None:
+    tower = publish(lane_9)
+    wanted_back = {"kind": "closure", "urgency": "emergency", "reason": "flood", "to": in_days(2).isoformat()}
+    with ThreadPoolExecutor(1) as pool:
+        with lane_9.engine.begin() as landing:
+            lock_ledger(landing, list_groups(landing, [tower]))
+            answer = pool.submit(lane_9.owner.post, f"/v1/facilities/{tower}/withdrawals/preview", json=wanted_back)
+            until_somebody_waits(lane_9)
+            landing.execute(text("SET LOCAL lock_timeout = '5s'"))
+            lock_exclusively(landing, [tower])
+        ok(answer.result())
 
 
 def test_two_rounds_never_have_one_facility_in_one_term(lane_9: Lane) -> None:
@@ -170,6 +232,30 @@ def test_the_seed_is_fixed_once_after_closing_and_everybody_can_compute_it(lane_
     assert shown["seed"] == seed_of(secret, "3894.21")
 
 
+def test_rounds_are_shown_when_their_secret_was_sealed_with_a_key_that_is_lost(lane_9: Lane) -> None:
+    made = opened(lane_9)
+    close(lane_9, made)
+    path = f"/v1/rounds/{made['id']}"
+    with lane_9.engine.begin() as connection:
+        sealed = connection.scalar(text("SELECT secret_sealed FROM rounds"))
+        connection.execute(
+            text("UPDATE rounds SET secret_sealed = :lost"), {"lost": seal(bytes(32), b"x", what="round")}
+        )
+    refused = problem(lane_9.planner.post(f"{path}/public-number", json={"number": "7"}), 409)
+    assert "BAYTIDE_SECRET" in refused["detail"]
+    assert "call the round off" in refused["detail"]
+    with lane_9.engine.begin() as connection:
+        connection.execute(text("UPDATE rounds SET secret_sealed = :sealed"), {"sealed": sealed})
+    ok(lane_9.planner.post(f"{path}/public-number", json={"number": "7"}))
+    with lane_9.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE rounds SET secret_sealed = :lost"), {"lost": seal(bytes(32), b"x", what="round")}
+        )
+    for shown in (ok(lane_9.public.get(path)), ok(lane_9.public.get(ROUNDS))["rounds"][0]):
+        assert (shown["secret"], shown["secret_lost"], shown["public_number"]) == (None, True, "7")
+    ok(lane_9.planner.post(f"{path}/cancellation", json={"reason": "the key was lost"}))
+
+
 def close(lane: Lane, made: dict[str, Any]) -> None:
     """Let the closing time come: in the past by the row's own dates, as the job finds it."""
     with lane.engine.begin() as connection:
@@ -181,6 +267,151 @@ def close(lane: Lane, made: dict[str, Any]) -> None:
             {"round": made["id"]},
         )
     close_rounds(lane.engine)
+
+
+# ---------------------------------------------------------------------------------------------------------------- late
+
+
+def late(lane: Lane, made: dict[str, Any]) -> None:
+    """Let the day of publication pass three hours ago, with nothing published."""
+    close(lane, made)
+    with lane.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE rounds SET opens_at = now() - interval '3 days', closes_at = now() - interval '4 hours',"
+                " publishes_at = now() - interval '3 hours' WHERE id = :round"
+            ),
+            {"round": made["id"]},
+        )
+
+
+def told_of_late(resident: TestClient) -> list[dict[str, Any]]:
+    return [one for one in ok(resident.get("/v1/notices"))["notices"] if one["kind"] == "round_late"]
+
+
+def test_applicants_of_a_round_that_nobody_publishes_hear_it_once_and_when_they_hear_again(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    apply(resident, made)
+    close(lane_9, made)
+    assert told_of_late(resident) == []
+    late(lane_9, made)
+    assert [close_rounds(lane_9.engine)["late"] for _ in range(2)] == [1, 0]
+    [first] = told_of_late(resident)
+    shown = ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))
+    expected = datetime.fromisoformat(shown["publishes_at"])
+    assert datetime.fromisoformat(first["facts"]["next_date"]) == expected + timedelta(days=7)
+    assert first["facts"]["reason"] == "not_published"
+    assert close_rounds(lane_9.engine, now=datetime.now(UTC) + timedelta(days=7))["late"] == 1
+    assert len(told_of_late(resident)) == 2
+
+
+def test_nobody_hears_of_a_late_round_while_it_may_be_published_in_time_or_is_being_published(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    apply(resident, made)
+    late(lane_9, made)
+    publishes_at = datetime.fromisoformat(ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))["publishes_at"])
+    for minutes in (0, 1, 119):
+        assert close_rounds(lane_9.engine, now=publishes_at + timedelta(minutes=minutes))["late"] == 0
+    after = publishes_at + timedelta(minutes=121)
+    with lane_9.engine.begin() as publication:
+        publication.execute(text("SELECT FROM rounds WHERE id = :round FOR UPDATE"), {"round": made["id"]})
+        assert close_rounds(lane_9.engine, now=after)["late"] == 0
+    assert told_of_late(resident) == []
+    assert [close_rounds(lane_9.engine, now=after)["late"] for _ in range(2)] == [1, 0]
+    assert len(told_of_late(resident)) == 1
+
+
+def test_a_planner_gives_a_late_round_another_day_and_everybody_can_read_why(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    apply(resident, made)
+    late(lane_9, made)
+    path, until = f"/v1/rounds/{made['id']}/delay", in_days(3)
+    body = {"publishes_at": until.isoformat(), "reason": "the ramp is being repaired"}
+    assert (
+        "must lie ahead"
+        in problem(lane_9.planner.post(path, json={**body, "publishes_at": in_days(-2).isoformat()}), 422)["detail"]
+    )
+    assert (
+        "call the round off"
+        in problem(lane_9.planner.post(path, json={**body, "publishes_at": in_days(60).isoformat()}), 422)["detail"]
+    )
+    shown = ok(lane_9.planner.post(path, json=body))
+    assert datetime.fromisoformat(shown["publishes_at"]) == until
+    [delay] = ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))["delays"]
+    assert (delay["reason"], datetime.fromisoformat(delay["publishes_at"])) == (body["reason"], until)
+    [notice] = told_of_late(resident)
+    assert body["reason"] in notice["text"]
+    assert datetime.fromisoformat(notice["facts"]["next_date"]) == until
+    assert close_rounds(lane_9.engine)["late"] == 0
+    ok(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "no more bays"}))
+    assert (
+        "cancelled"
+        in problem(lane_9.planner.post(path, json={**body, "publishes_at": in_days(5).isoformat()}), 409)["detail"]
+    )
+
+
+def test_the_night_ahead_is_sold_while_a_round_is_late_and_no_other_night_of_its_term(lane_9: Lane) -> None:
+    tower = publish(lane_9)
+    made = opened(lane_9, facilities=[tower])
+    noon = datetime.combine(datetime.fromisoformat(made["first"]).date(), time(12), tzinfo=ZONE)
+    question = "SELECT EXTRACT(epoch FROM materialised_until)::bigint FROM facilities WHERE id = :id"
+    for later in (-1, 0, 1, 5):
+        roll_horizon(lane_9.engine, now=noon + timedelta(days=later, hours=1))
+        assert lane_9.count(question, id=tower) == (noon + timedelta(days=max(later + 1, 0))).timestamp()
+    assert roll_horizon(lane_9.engine, now=noon + timedelta(days=5, hours=2)) == {}
+
+
+def test_a_late_round_that_cannot_be_told_of_does_not_keep_others_from_it(
+    lane_9: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = publish(lane_9)
+    made, resident = opened(lane_9, facilities=[tower]), lane_9.resident()
+    apply(resident, made)
+    late(lane_9, made)
+    with lane_9.engine.begin() as connection:  # another whose term is over
+        over = connection.execute(
+            text(
+                """
+                INSERT INTO rounds (neighbourhood_id, name, state, opens_at, closes_at, publishes_at, term, policy,
+                    work, number_source, commitment, secret_sealed, opened_at, closed_at, deposit_cents)
+                SELECT neighbourhood_id, 'Over', state, opens_at - interval '60 days', closes_at - interval '60 days',
+                       publishes_at - interval '60 days', daterange(CAST(now() AS date) - 30, CAST(now() AS date)),
+                       policy, work, number_source, commitment, secret_sealed, opened_at, closed_at, deposit_cents
+                FROM rounds WHERE id = :round RETURNING id
+                """
+            ),
+            {"round": made["id"]},
+        ).scalar_one()
+        connection.execute(
+            text(
+                "INSERT INTO round_facilities (round_id, facility_id, term)"
+                " SELECT :over, facility_id, (SELECT term FROM rounds WHERE id = :over) FROM round_facilities"
+                " WHERE round_id = :round"
+            ),
+            {"round": made["id"], "over": over},
+        )
+    monkeypatch.setattr("api.jobs.queries._LONGEST_WAIT", "300ms")
+    now = datetime.now(UTC)
+    with lane_9.engine.begin() as connection:
+        lock_ledger(connection, list_groups(connection, [tower]))
+        done = close_rounds(lane_9.engine, now=now)
+    assert (done["late"], done["called_off"], done["failed"]) == (1, 0, 1)
+    assert len(told_of_late(resident)) == 1
+    done = close_rounds(lane_9.engine, now=now)
+    assert (done["late"], done["called_off"], done["failed"]) == (0, 1, 0)
+
+
+def test_a_round_that_nobody_published_is_called_off_when_nothing_is_left_of_its_term(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    apply(resident, made)
+    close(lane_9, made)
+    last = datetime.combine(datetime.fromisoformat(made["last"]).date(), time(9), tzinfo=ZONE)
+    assert close_rounds(lane_9.engine, now=last - timedelta(days=1))["called_off"] == 0
+    assert close_rounds(lane_9.engine, now=last)["called_off"] == 1
+    assert ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))["state"] == "cancelled"
+    notice = ok(resident.get("/v1/notices"))["notices"][0]
+    assert (notice["kind"], notice["facts"]["reason"]) == ("application_refused", "term_over")
+    assert notice["facts"]["next_date"] == made["last"]
 
 
 # -------------------------------------------------------------------------------------------------------- applications
@@ -217,6 +448,8 @@ def test_applying_again_after_withdrawing_takes_up_the_same_application(lane_9: 
     ("body", "said"),
     [
         ({}, "without a bay of their own"),
+        ({**MINE, "arrive": "09:00", "leave": "17:00"}, "permits are for nights"),
+        ({**MINE, "arrive": "18:00", "leave": "26:00"}, "permits are for nights"),
         ({**MINE, "days": "someday"}, None),
         ({**MINE, "arrive": "20:00", "leave": "19:00"}, None),
         ({**MINE, "arrive": "25:61"}, None),
@@ -265,13 +498,13 @@ def test_a_better_tier_holds_only_while_a_document_was_seen_for_it(lane_9: Lane)
     made, resident = opened(lane_9), lane_9.resident()
     mine = apply(resident, made, claimed_tier=1)
     path = f"/v1/applications/{mine['id']}/documents"
-    assert problem(resident.post(path, json={"kind": "disability_card"}), 403)["title"] == "Not allowed"
-    assert ok(lane_9.planner.post(path, json={"kind": "vehicle_licence"}))["tier"] == 3
-    seen = ok(lane_9.planner.post(path, json={"kind": "disability_card"}))
+    assert problem(resident.post(path, json={"kind": "disability_card", "version": 1}), 403)["title"] == "Not allowed"
+    assert ok(lane_9.planner.post(path, json={"kind": "vehicle_licence", "version": 1}))["tier"] == 3
+    seen = ok(lane_9.planner.post(path, json={"kind": "disability_card", "version": 1}))
     assert seen["tier"] == 1
     assert {document["kind"] for document in seen["documents"]} == {"vehicle_licence", "disability_card"}
     assert ok(lane_9.planner.delete(f"{path}/disability_card"))["tier"] == 3
-    ok(lane_9.planner.post(path, json={"kind": "disability_card"}))
+    ok(lane_9.planner.post(path, json={"kind": "disability_card", "version": 1}))
     other = ok(resident.put(f"/v1/applications/{mine['id']}", json={**MINE, "claimed_tier": 2, "version": 1}))
     assert other["tier"] == 3
     assert [document["kind"] for document in other["documents"]] == ["vehicle_licence"]
@@ -280,12 +513,26 @@ def test_a_better_tier_holds_only_while_a_document_was_seen_for_it(lane_9: Lane)
 def test_what_was_seen_for_one_claim_holds_for_no_other_after_applying_again(lane_9: Lane) -> None:
     made, resident = opened(lane_9), lane_9.resident()
     mine = apply(resident, made, claimed_tier=2)
-    seen = lane_9.planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "birth_certificate"})
+    seen = lane_9.planner.post(
+        f"/v1/applications/{mine['id']}/documents", json={"kind": "birth_certificate", "version": 1}
+    )
     assert ok(seen)["tier"] == 2
     ok(resident.post(f"/v1/applications/{mine['id']}/withdrawal"))
     assert apply(resident, made, claimed_tier=2)["tier"] == 2
     ok(resident.post(f"/v1/applications/{mine['id']}/withdrawal"))
     assert apply(resident, made, claimed_tier=1)["tier"] == 3
+
+
+def test_a_document_seen_for_an_older_claim_is_not_noted_for_a_newer_one(lane_9: Lane) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    mine = apply(resident, made, claimed_tier=2)
+    path = f"/v1/applications/{mine['id']}"
+    changed = ok(resident.put(path, json={**MINE, "claimed_tier": 1, "version": mine["version"]}))
+    seen = {"kind": "birth_certificate", "version": mine["version"]}
+    assert "changed meanwhile" in problem(lane_9.planner.post(f"{path}/documents", json=seen), 409)["detail"]
+    assert ok(resident.get(path))["documents"] == []
+    again = {**seen, "version": changed["version"]}
+    assert [ok(lane_9.planner.post(f"{path}/documents", json=again))["tier"] for _ in range(2)] == [1, 1]
 
 
 def test_nobody_sees_the_documents_of_their_own_household(lane_9: Lane) -> None:
@@ -294,7 +541,9 @@ def test_nobody_sees_the_documents_of_their_own_household(lane_9: Lane) -> None:
     ok(planner.put("/v1/household", json={"home": home}))
     ok(planner.put("/v1/vehicle", json={"plate": "沪B12345"}), 202)
     mine = apply(planner, made, claimed_tier=1)
-    answer = problem(planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "other"}), 403)
+    answer = problem(
+        planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "other", "version": 1}), 403
+    )
     assert answer["title"] == "Not allowed"
     assert ok(planner.get(f"/v1/applications/{mine['id']}"))["tier"] == 3
 
@@ -303,7 +552,8 @@ def test_an_application_follows_its_household_to_another_home_and_car_until_clos
     made, resident = opened(lane_9), lane_9.resident()
     mine = apply(resident, made)
     elsewhere = lane_9.count("SELECT id FROM homes WHERE code = 'h2'")
-    asked = "SELECT count(*) FROM applications WHERE home_id = :home AND vehicle_id = :car AND height_m = 2.3"
+    asked = "SELECT count(*) FROM applications WHERE home_id = :home AND vehicle_id = :car AND height_m = 2.3 "
+    asked += "AND needs = 'ev'"
 
     def follows() -> bool:
         car = lane_9.count("SELECT id FROM vehicles WHERE withdrawn_at IS NULL")
@@ -311,7 +561,7 @@ def test_an_application_follows_its_household_to_another_home_and_car_until_clos
 
     def buy_another_car(plate: str) -> None:
         ok(resident.delete("/v1/vehicle"), 204)
-        ok(resident.put("/v1/vehicle", json={"plate": plate, "height_m": 2.3}), 202)
+        ok(resident.put("/v1/vehicle", json={"plate": plate, "height_m": 2.3, "needs": ["ev"]}), 202)
 
     ok(resident.put("/v1/household", json={"home": elsewhere}))
     buy_another_car("沪B54321")
@@ -334,7 +584,11 @@ def test_the_committee_applies_on_behalf_only_with_the_consent_noted(lane_9: Lan
     assert "household agreed" in problem(worker.post(path, json=MINE, headers=there), 422)["detail"]
     done = ok(worker.post(path, json={**MINE, "consent": True, "claimed_tier": 1}, headers=there), 201)
     assert done["consent_noted"]
-    seen = worker.post(f"/v1/applications/{done['id']}/documents", json={"kind": "veteran_card"}, headers=there)
+    seen = worker.post(
+        f"/v1/applications/{done['id']}/documents",
+        json={"kind": "veteran_card", "version": done["version"]},
+        headers=there,
+    )
     assert ok(seen)["tier"] == 1
     assert ok(resident.get(f"/v1/applications/{done['id']}"))["tier"] == 1
     assert "POST /v1/rounds/{round}/applications" in [a["act"] for a in ok(resident.get("/v1/household/acts"))["acts"]]
@@ -363,7 +617,7 @@ def test_a_round_called_off_tells_its_applicants_why(lane_9: Lane) -> None:
     newest = ok(resident.get("/v1/notices"))["notices"][0]
     assert newest["kind"] == "application_refused"
     assert newest["facts"]["reason"] == "the garage is flooded"
-    assert "next_date" not in newest["facts"]
+    assert newest["facts"]["next_date"] == made["last"]
     refused = problem(lane_9.planner.post(f"/v1/rounds/{made['id']}/cancellation", json={"reason": "again"}), 409)
     assert refused["detail"] == "the round is cancelled: it cannot be called off."
 

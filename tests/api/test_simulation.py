@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,3 +64,29 @@ def test_time_only_goes_forward() -> None:
     clock.move_to(datetime(2026, 1, 2, tzinfo=UTC))
     clock.move_to(datetime(2025, 1, 1, tzinfo=UTC))
     assert clock.now == datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A folder that the database server's account can get into."""
+    with tempfile.TemporaryDirectory(prefix="baytide-tests-") as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
+def test_a_season_that_is_ended_leaves_no_database_behind(open_place: Path) -> None:
+    season = subprocess.Popen(
+        [sys.executable, "-m", "api.cli", "simulate", "--days", "3"], env={**os.environ, "TMPDIR": str(open_place)}
+    )
+    deadline = time.monotonic() + 60
+    while not (found := list(open_place.glob("*/database/postgres/postmaster.pid"))):
+        assert season.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    server = int(found[0].read_text().split()[0])
+    season.terminate()
+    assert season.wait(60) != 0
+    while Path(f"/proc/{server}").exists():  # ended, until the first process of the machine takes note
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert list(open_place.iterdir()) == []

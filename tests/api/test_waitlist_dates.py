@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -47,6 +48,7 @@ def lists(
         offer_waited_d=np.array([waited for *_, waited, _ in offers]),
         offer_left_d=np.array([left for *_, left in offers]),
         window_d=np.full(days, 3.0),
+        begins_d=0.0,
         day_part=0.5,
     )
 
@@ -179,6 +181,17 @@ def test_an_offer_that_lapses_reaches_the_first_in_rank_on_the_day_it_is_due() -
     assert reached[1, -1] == 0
 
 
+def test_no_permit_is_given_up_before_its_term_begins() -> None:
+    # noon of day 0, nine days and three quarters to go: day 10, where everybody gives up as soon as they have something
+    fast = rates(refused=0.0, given_up=1e9, after=0.1)
+    for standing in (
+        lists([(DAILY, [0])], permits=[(0, DAILY)]),
+        lists([(DAILY, [0])], offers=[(0, DAILY, 0.0, 3.0)]),
+    ):
+        reached = reached_by_day(replace(standing, begins_d=9.75), fast, seed=1)
+        assert reached[0].argmax() == 10
+
+
 def test_a_bay_for_weekends_goes_past_those_who_ask_for_every_night() -> None:
     standing = lists([(DAILY, [0]), (WEEKEND, [0])], offers=[(0, WEEKEND, 0.0, 3.0)])
     assert reached_by_day(standing, rates(refused=1.0), seed=1)[:, -1].tolist() == [0, 1]
@@ -200,14 +213,14 @@ def test_dates_on_one_day_are_split_so_that_the_chance_is_right_on_average() -> 
     places = 400
     standing = lists([(DAILY, [k]) for k in range(places)], groups=places)
     chance = np.tile([0.3, 0.8, 1.0], (places, 1))
-    said = answers(standing, Outlook(chance, Levels(), 0), today=TODAY)
+    said = answers(standing, Outlook(chance, Levels(0.5, 0.92), 0), today=TODAY)
     later = [isinstance(answer, Dates) and answer.half_by > TODAY for answer in said]
     assert sum(later) / places == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_chance_that_only_just_suffices_gives_no_date() -> None:
     standing = lists([(DAILY, [0])])
-    just, surely = (Outlook(np.array([[0.3, 0.6, last]]), Levels(), 0) for last in (0.925, 0.935))
+    just, surely = (Outlook(np.array([[0.3, 0.6, last]]), Levels(0.5, 0.92), 0) for last in (0.925, 0.935))
     assert answers(standing, just, today=TODAY) == [NotBefore(TODAY, Why.TERM_ENDS_FIRST)]
     assert isinstance(answers(standing, surely, today=TODAY)[0], Dates)
 
@@ -230,9 +243,9 @@ def levels_after(*, hits: int, misses: int) -> Levels:
 
 
 def test_levels_rise_when_dates_were_too_early_and_fall_when_too_late() -> None:
-    assert levels_after(hits=0, misses=0) == Levels(0.5, 0.92)
-    assert levels_after(hits=0, misses=9).half > 0.5
-    assert levels_after(hits=9, misses=0).most < 0.92
+    assert levels_after(hits=0, misses=0) == Levels()
+    assert levels_after(hits=0, misses=9).half > Levels().half
+    assert levels_after(hits=9, misses=0).most < Levels().most
     assert levels_after(hits=0, misses=3000).half == HALF_RANGE[1]
     assert levels_after(hits=3000, misses=0).half == HALF_RANGE[0]
 
@@ -243,7 +256,7 @@ def test_dates_that_are_not_due_or_waits_cut_off_move_no_level() -> None:
     waits = Outcome(None, TODAY + timedelta(days=90))
     assert learn_levels(said, [left, left], today=TODAY + timedelta(days=50)) == Levels()
     assert learn_levels(said, [waits, waits], today=TODAY + timedelta(days=5)) == Levels()
-    assert learn_levels(said, [waits, waits], today=TODAY + timedelta(days=6)).half > 0.5
+    assert learn_levels(said, [waits, waits], today=TODAY + timedelta(days=6)).half > Levels().half
 
 
 def news(before: Dates | NotBefore | None, answer: Dates | NotBefore, *, days: int, chance: float = 0.95) -> bool:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
-from api.offers.service import accept_offer, decline_offer, lapse_offers, make_offers, note_delivered
+from api.offers.service import (
+    accept_offer,
+    decline_offer,
+    deliver_late_offers,
+    lapse_offers,
+    make_offers,
+    note_delivered,
+)
+from api.permits import service as permits
+from api.reaccommodation.writing_queries import wait_again
 from api.rounds.errors import RoundNotFound
 from api.waitlist import date_queries
 from api.waitlist.dates import Why
@@ -20,8 +30,8 @@ from api.waitlist.service import join_waitlist, leave_waitlist
 from tests.api.round_town import DAY, FIRST, HOUR, LAST, NOW, RoundTown, make_round_town, small_garage
 
 BAYS = 40
-LATER = NOW + 9 * DAY
-TODAY = date(2026, 12, 4)
+LATER = NOW + 14 * DAY
+TODAY = date(2026, 12, 9)
 """The day of `LATER` in Shanghai."""
 
 
@@ -73,6 +83,25 @@ def estimates(town: RoundTown, entry: int) -> list[tuple[date | None, date | Non
         text("SELECT half_by, most_by, why FROM date_estimates WHERE entry_id = :e ORDER BY id"), {"e": entry}
     )
     return [(row.half_by, row.most_by, row.why) for row in rows]
+
+
+def tell_dates(town: RoundTown, entry: int, *, half: date, most: date, made: datetime = NOW) -> None:
+    values = {"entry": entry, "at": made, "half": half, "most": most}
+    town.connection.execute(
+        text(
+            "INSERT INTO date_estimates (entry_id, made_at, position, half_by, most_by) "
+            "VALUES (:entry, :at, 1, :half, :most)"
+        ),
+        values,
+    )
+
+
+def give_one_up(town: RoundTown, *, now: datetime) -> None:
+    """Let a holder give a permit up, so that the first in rank is made an offer."""
+    row = town.connection.execute(
+        text("SELECT id, household_id FROM permits WHERE state = 'active' ORDER BY id LIMIT 1")
+    ).one()
+    permits.give_up(town.connection, row.id, household_id=row.household_id, now=now)
 
 
 def household_of(town: RoundTown, entry: int) -> int:
@@ -155,28 +184,28 @@ def test_a_household_is_told_its_dates_with_what_comes_next(town: RoundTown) -> 
 
 def test_dates_are_measured_against_when_households_were_reached(town: RoundTown) -> None:
     entries = publish(town, declined=0, waiting=3)
-    told = {entries[0]: NOW + DAY, entries[1]: None, entries[2]: None}
-    values = {"at": NOW, "half": FIRST, "most": FIRST + 10 * DAY}
-    for entry, reached in told.items():
-        town.connection.execute(
-            text(
-                "INSERT INTO date_estimates (entry_id, made_at, position, half_by, most_by) "
-                "VALUES (:entry, :at, 1, :half, :most)"
-            ),
-            {**values, "entry": entry},
-        )
-        if reached:
-            town.connection.execute(
-                text("UPDATE waitlist_entries SET state = 'offered', reached_at = :at WHERE id = :entry"),
-                {"at": reached, "entry": entry},
-            )
+    for entry in entries:
+        tell_dates(town, entry, half=FIRST, most=FIRST + 10 * DAY)
+    give_one_up(town, now=NOW + 2 * DAY)
     leave_waitlist(
-        town.connection, entries[1], household_id=household_of(town, entries[1]), now=NOW + 2 * DAY
+        town.connection, entries[1], household_id=household_of(town, entries[1]), now=NOW + 3 * DAY
     )  # before the first date: at risk until then
     found = calibration_of(town.connection, round_id=town.round, now=NOW + 30 * DAY)
     assert (found.estimates, found.censored, found.median_width_days) == (3, 1, 10.0)
     assert found.reached_by_p50 == pytest.approx(1 / 3)
     assert found == calibration_of_neighbourhood(town.connection, town.neighbourhood, now=NOW + 30 * DAY)
+
+
+def test_whoever_was_reached_and_lost_the_bay_again_was_reached_all_the_same(town: RoundTown) -> None:
+    (entry,) = publish(town, declined=0, waiting=1)
+    tell_dates(town, entry, half=FIRST, most=FIRST + 10 * DAY)
+    give_one_up(town, now=NOW + 2 * DAY)
+    application = town.count("SELECT application_id FROM waitlist_entries WHERE id = :e", e=entry)
+    assert len(wait_again(town.connection, [application])) == 1
+    tell_dates(town, entry, half=FIRST + 40 * DAY, most=FIRST + 50 * DAY, made=NOW + 4 * DAY)
+    (before, after) = date_queries.list_told(town.connection, town.neighbourhood, since=NOW - DAY)
+    assert before.reached == (NOW + 2 * DAY).date()
+    assert after.reached is None, "the later date is of another wait"
 
 
 def test_a_round_that_is_not_there_has_no_dates_and_no_calibration(town: RoundTown) -> None:
@@ -232,6 +261,36 @@ def test_offers_that_lapse_count_as_refused_after_all_their_time(town: RoundTown
     record = read_record(town.connection, place, np.array([town.facilities["a"]]), now=NOW + 4 * DAY)
     assert record.offer_refused.tolist() == [True]
     assert record.offer_share.tolist() == [1.0]
+
+
+def test_whoever_answers_before_anything_is_delivered_is_in_the_record(town: RoundTown) -> None:
+    applied = [town.apply() for _ in range(4)]
+    make_offers(town.connection, [town.wanted(who) for who in applied], source="plan", now=NOW)
+    rows = town.connection.execute(text("SELECT id, household_id FROM offers ORDER BY id")).all()
+    for k, row in enumerate(rows[:3]):  # the last goes without an answer
+        act = decline_offer if k == 0 else accept_offer
+        act(town.connection, row.id, household_id=row.household_id, account_id=None, now=NOW + 12 * HOUR)
+    deliver_late_offers(town.connection, now=NOW + 24 * HOUR)
+    place = date_queries.find_round(town.connection, town.round)
+    assert place is not None
+    facility = np.array([town.facilities["a"]])
+    early, late = (read_record(town.connection, place, facility, now=NOW + k * HOUR) for k in (95, 97))
+    assert len(early.offer_refused) == 0, "those who are slow to decide are not known yet"
+    assert late.offer_refused.tolist() == [True, False, False]
+    assert late.offer_share.tolist() == pytest.approx([0.125] * 3)
+
+
+def test_permits_count_from_the_first_day_of_their_term(town: RoundTown) -> None:
+    publish(town)
+    place = date_queries.find_round(town.connection, town.round)
+    assert place is not None
+    first = datetime.combine(FIRST, time(), ZoneInfo("Asia/Shanghai"))
+    facility = np.array([town.facilities["a"]])
+    before, after = (read_record(town.connection, place, facility, now=first + k * DAY) for k in (-1, 3))
+    assert before.permit_to_d.sum() - before.permit_from_d.sum() == 0
+    assert before.observed_d < 0 < after.observed_d
+    assert (after.permit_to_d - after.permit_from_d).tolist() == pytest.approx([3.0] * BAYS)
+    assert read_lists(town.connection, place, now=first - 2 * DAY).lists.begins_d == pytest.approx(2.0)
 
 
 def test_the_best_position_is_that_in_the_list_where_one_stands_furthest_ahead() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from api.accounts.opening import open_as
 from api.accounts.principal import ANONYMOUS
+from api.accounts.sealing import seal
 from api.app import create_app
 from api.jobs.queries import work
 from api.notices.service import NewNotice, tell
@@ -22,7 +23,7 @@ from api.settings import Settings
 from api.webhooks import jobs
 from api.webhooks.jobs import deliver_webhooks
 from api.webhooks.sending import SIGNATURE, is_signed, send_signed
-from api.webhooks.service import FORMER_LASTS, webhooks_for
+from api.webhooks.service import FORMER_LASTS, URL, webhooks_for
 from tests.api.accounts import (
     KEYS,
     SomeAccount,
@@ -127,6 +128,22 @@ def test_a_ping_tries_a_webhook(engine: Engine, client: TestClient, receiver: Re
     assert (said["kind"], said["delivery"]) == ("ping", answer.json()["delivery"])
 
 
+def test_a_webhook_sealed_with_a_lost_key_is_shown_and_taken_away_and_keeps_nobody_waiting(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
+) -> None:
+    lost = register(client, receiver)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE webhook_endpoints SET url_sealed = :other"), {"other": seal(bytes(32), b"x", what=URL)}
+        )
+    register(client, receiver)
+    say(engine, resident.household_id)
+    assert deliver_webhooks(engine, settings=settings)["calls"] == 1
+    assert deliveries(client, lost["id"]) == [("failed", 1, "sealed")]
+    assert [one["url"] for one in client.get("/v1/webhooks").json()["webhooks"]] == ["", receiver.url]
+    assert client.delete(f"/v1/webhooks/{lost['id']}").status_code == 204
+
+
 def test_the_secret_is_shown_once_and_kept_sealed_with_the_address(
     engine: Engine, client: TestClient, receiver: Receiver
 ) -> None:
@@ -189,6 +206,25 @@ def test_one_webhook_that_hangs_does_not_hold_up_another(
         counts = deliver_webhooks(engine, settings=settings)
         assert (counts["calls"], counts["again"]) == (4, 1)
         assert len(receiver.got) == 4
+
+
+def test_while_a_webhook_hangs_others_are_called_and_each_hears_in_order(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The first answers only when the second has heard everything: called one by one it would run out of time."""
+    monkeypatch.setattr(jobs, "send_signed", partial(send_signed, limit_s=5.0))
+    with receiving() as first:
+        first.waits = lambda: len(receiver.got) < 20
+        register(client, first)
+        register(client, receiver)
+        say(engine, *[resident.household_id] * 20)
+        counts = deliver_webhooks(engine, settings=settings)
+        assert (counts["calls"], counts["again"]) == (40, 0)
+        for one in (first, receiver):
+            named = [json.loads(body)["notice"]["id"] for _, _, body in one.got]
+            assert named == sorted(named)
+            assert len(named) == 20
 
 
 def test_after_three_days_a_call_is_given_up(

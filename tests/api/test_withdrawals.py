@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from api.facilities.withdrawing import finish_withdrawals
+from tests.api.receivers import heard, listen
 from tests.api.supply import ZONE, Lane, book, match, night, ok, open_lane, problem, publish, tower, with_bays
 
 AWAY = {"kind": "facility", "reason": "sold", "urgency": "emergency"}
@@ -163,6 +164,21 @@ def test_a_planned_withdrawal_keeps_the_stays_within_its_notice(town: Lane) -> N
     ok(book(neighbour, facility, days=1), 201)
     problem(book(neighbour, facility, days=4), 409)
     assert ok(town.public.get(f"/v1/facilities/{facility}"))["properties"]["closures"][0]["reason"] == "rebuilding"
+
+
+def test_an_owner_hears_of_a_withdrawal_and_of_its_calling_off_by_webhook(town: Lane) -> None:
+    facility = publish(town)
+    listen(town.engine, town.owner_id, "withdrawal", "withdrawal_called_off")
+    listen(town.engine, town.owner_id, "overstay")
+    wanted = {"kind": "closure", "to": noon(50), "reason": "works"}
+    token = preview(town, facility, **wanted)["token"]
+    assert heard(town.engine) == []
+    made = ok(confirm(town, facility, token, **wanted), 201)
+    [told] = heard(town.engine)
+    assert (told["kind"], told["facility"], told["withdrawal"]) == ("withdrawal", facility, made["id"])
+    assert (told["urgency"], told["stays"], told["permits"]) == ("planned", 0, 0)
+    ok(town.owner.post(f"/v1/facilities/{facility}/withdrawals/{made['id']}/calling-off"))
+    assert heard(town.engine)[1:] == [{"kind": "withdrawal_called_off", "facility": facility, "withdrawal": made["id"]}]
 
 
 def test_a_planned_withdrawal_gives_notice(town: Lane) -> None:

@@ -19,6 +19,7 @@ from api.cli.app import app
 from api.facilities.calling_off import call_off
 from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
+from api.neighbourhoods.model import Closure
 from api.openings.service import materialise
 from api.permits.service import end_permit
 from tests.api.round_town import DAY, LAST, NOW, make_round_town, small_garage
@@ -148,6 +149,22 @@ def test_called_off_in_time_whoever_found_no_place_keeps_its_own(connection: Con
     assert town.number(bays, a=town.town.groups["a"]) == 2
     with pytest.raises(SupplyConflict, match="already"):
         called_off(town, made.withdrawal_id)
+
+
+def test_called_off_nights_that_were_left_out_elsewhere_come_back_and_the_others_stay_there(
+    connection: Connection,
+) -> None:
+    """Of three nights that `a` would be closed, `b` is closed on the middle one."""
+    shut = Closure(datetime.fromisoformat("2026-12-12T10:00"), datetime.fromisoformat("2026-12-13T10:00"), "works")
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1, closures=(shut,)), a=100, b=400)
+    permit = town.holder()
+    start, end = (datetime(2026, 12, day, 4, tzinfo=UTC) for day in (11, 14))
+    made = town.confirm(Withdrawal("closure", "planned", "works", start=start, end=end))
+    nights = [date(2026, 12, day) for day in (10, 11, 12, 13, 14)]
+    assert [town.place(permit, night=night) for night in nights] == ["a", "b", None, "b", "a"]
+    called_off(town, made.withdrawal_id, now=NOW + DAY)
+    assert [town.place(permit, night=night) for night in nights] == ["a", "b", "a", "b", "a"]
+    assert town.facts(permit, "permit_changed")["next_date"] == "2026-12-12"
 
 
 def test_a_bay_that_comes_back_is_offered_to_the_next_on_the_list(connection: Connection) -> None:

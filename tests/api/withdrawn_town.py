@@ -38,7 +38,7 @@ class WithdrawnTown:
 
     def holder(self, code: str = "a", *, tier: int = 3, waited: int = 0, accepted: bool = True, **own: object) -> int:
         """Give a household of its own a permit, or only the offer of one; return the permit."""
-        who = self.town.apply(days=str(own.get("days", "daily")))
+        who = self.town.apply(days=str(own.get("days", "daily")), stay_through=bool(own.get("stay_through")))
         self.connection.execute(
             text("UPDATE applications SET tier = :tier, claimed_tier = :tier, rounds_waited = :waited WHERE id = :id"),
             {"tier": tier, "waited": waited, "id": who["application"]},

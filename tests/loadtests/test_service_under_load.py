@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from loadtests.wrk import Posted
 ROOT = Path(__file__).parents[2]
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk comes with ./dev load")
 TINY = Effort(
-    ceiling_s=1,
+    ceiling_s=2,
     nearest_s=2,
     connections=4,
     bookers=300,
@@ -173,6 +174,28 @@ def test_an_interrupted_load_test_leaves_no_process_and_no_file(asked: signal.Si
         left = subprocess.run(["pgrep", "-f", place], capture_output=True, encoding="utf-8", check=False)
         assert left.stdout == ""
         assert list(Path(place).iterdir()) == []
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
+
+
+@needs_wrk
+@pytest.mark.parametrize("error", [OSError("no more rows"), BaseException("a panic"), None])
+def test_an_interruption_is_told_however_it_ends(
+    error: BaseException | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compiled_code(*_: object, **__: object) -> Found:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if error is not None:
+            raise error
+        return found()
+
+    monkeypatch.setattr("loadtests.service_under_load.load_test", compiled_code)
+    before = {asked: signal.getsignal(asked) for asked in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert main(["--quick"]) == 130
+    finally:
+        for asked, handler in before.items():
+            signal.signal(asked, handler)
+    assert capsys.readouterr().err == "interrupted: the service and its database are stopped\n"

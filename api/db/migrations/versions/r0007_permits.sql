@@ -1,0 +1,100 @@
+-- Bays that a facility adds in a running term come free for the list too; no permit had them before.
+ALTER TABLE waitlist_releases ALTER COLUMN permit_id DROP NOT NULL;
+ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
+ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_cause_check CHECK (
+    cause IN ('declined', 'lapsed', 'given_up', 'withdrawn', 'moved', 'strikes', 'ineligible', 'added')
+);
+ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_permit_check CHECK ((cause = 'added') = (permit_id IS NULL));
+
+-- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
+CREATE OR REPLACE FUNCTION longest_part(
+    places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
+    OUT place BIGINT, OUT part TSTZRANGE
+) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    offered RECORD;
+    sold TSTZRANGE;
+    found TSTZRANGE;
+BEGIN
+    FOR offered IN
+        SELECT o.facility_id, g.id AS group_id, g.first_bay_id, o.first_number, o.last_number, o.starts, o.ends,
+               o.during * tstzrange(NULL, f.materialised_until) AS sold,
+               COALESCE(g.first_bay_id + o.first_number - 1, first_bay_between(g.id, o.first_number, o.last_number)) AS first,
+               COALESCE(g.first_bay_id + o.last_number - 1, last_bay_between(g.id, o.first_number, o.last_number)) AS last
+        FROM facilities f
+        JOIN openings o ON o.facility_id = f.id
+        JOIN bay_groups g ON g.id = o.bay_group_id
+        WHERE f.id = ANY (places) AND f.status = 'published' AND f.materialised_until IS NOT NULL
+          AND (f.max_height_m IS NULL OR height IS NULL OR height <= f.max_height_m)
+          AND o.during && wanted
+          AND g.kinds @> needed
+          AND (cardinality(needed) > 0 OR g.kinds && ARRAY['standard', 'large'])
+    LOOP
+        sold := offered.sold * wanted;
+        -- At six most have no bay left for any part of the night, which is seen soon.
+        CONTINUE WHEN isempty(sold) OR offered.first_bay_id IS NOT NULL AND offered.last_number - offered.first_number < (
+            SELECT count(DISTINCT s.bay_id) FROM stays s
+            WHERE s.bay_id BETWEEN offered.first AND offered.last AND s.during @> sold
+              AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > statement_timestamp())
+        );
+        WITH busy AS MATERIALIZED (
+            SELECT range_agg(no_use.during) AS during
+            FROM (
+                SELECT s.bay_id, s.during
+                FROM stays s
+                WHERE s.bay_id BETWEEN offered.first AND offered.last AND s.during && sold
+                  AND (s.state = 'confirmed' OR s.state = 'held' AND s.expires_at > statement_timestamp())
+                  AND (offered.first_bay_id IS NOT NULL OR EXISTS (
+                      SELECT FROM bays b
+                      WHERE b.id = s.bay_id AND b.bay_group_id = offered.group_id
+                        AND b.number BETWEEN offered.first_number AND offered.last_number
+                  ))
+                UNION ALL
+                SELECT u.bay_id, tstzrange(u.starts_at, u.ends_at)
+                FROM bays_out_of_use u JOIN bays b ON b.id = u.bay_id
+                WHERE b.bay_group_id = offered.group_id
+                  AND b.number BETWEEN offered.first_number AND offered.last_number
+                  AND tstzrange(u.starts_at, u.ends_at) && sold
+            ) no_use
+            GROUP BY no_use.bay_id
+        )
+        SELECT tstzrange(parts.begins, parts.leaves) INTO found
+        FROM (
+            SELECT lower(offered.starts * moments.there) AS begins,
+                   -- The last moment may be one just before hours without movement.
+                   CASE WHEN offered.ends @> upper(offered.ends * moments.there) THEN upper(offered.ends * moments.there)
+                        ELSE upper(offered.ends * moments.there) - interval '1 minute' END AS leaves
+            FROM (
+                -- Bays that are taken alike are one row, all that are free another: a large garage costs little more
+                -- than a small one.
+                SELECT b.during FROM busy b
+                UNION
+                SELECT '{}' WHERE (SELECT count(*) FROM busy) <= offered.last_number - offered.first_number
+            ) taken
+            CROSS JOIN LATERAL unnest(tstzmultirange(sold) - taken.during) gap
+            CROSS JOIN LATERAL (
+                SELECT tstzmultirange(tstzrange(lower(gap), upper(gap), '[]')) AS there
+            ) moments
+        ) parts
+        WHERE parts.leaves - parts.begins >= shortest
+        ORDER BY parts.leaves - parts.begins DESC, parts.begins
+        LIMIT 1;
+        IF found IS NOT NULL AND (
+            part IS NULL OR (lower(found) - upper(found), lower(found), offered.facility_id)
+                          < (lower(part) - upper(part), lower(part), place)
+        ) THEN
+            place := offered.facility_id;
+            part := found;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- DOWN
+DELETE FROM waitlist_releases WHERE cause = 'added';
+ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_permit_check;
+ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
+ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_cause_check CHECK (
+    cause IN ('declined', 'lapsed', 'given_up', 'withdrawn', 'moved', 'strikes', 'ineligible')
+);
+ALTER TABLE waitlist_releases ALTER COLUMN permit_id SET NOT NULL;
