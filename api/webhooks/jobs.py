@@ -52,16 +52,17 @@ def deliver_webhooks(engine: Engine, *, settings: Settings, now: datetime | None
     """
     moment = now or datetime.now(UTC)
     routed = route_notices(engine, by_mail=settings.smtp_host is not None, now=moment)
-    keys, rules, end = Keys(settings), rules_of(settings), time.monotonic() + _LONGEST_S
+    keys, rules, start = Keys(settings), rules_of(settings), time.monotonic()
 
     def call(_number: int) -> Counter[str]:
         done: Counter[str] = Counter()
-        while time.monotonic() < end:
+        while (spent_s := time.monotonic() - start) < _LONGEST_S:
+            by_now = moment + timedelta(seconds=spent_s)  # another worker left to this one what came since it began
             with work(engine) as connection:
-                endpoint = queries.claim_endpoint(connection, now=moment)
+                endpoint = queries.claim_endpoint(connection, now=by_now)
                 if endpoint is None:
                     break
-                row = queries.claim(connection, endpoint, now=moment)
+                row = queries.claim(connection, endpoint, now=by_now)
                 if row is not None:
                     done[_call(connection, row, keys, rules, now=moment)] += 1
         return done

@@ -297,6 +297,26 @@ def test_two_workers_call_once(
     assert len(named) == len(set(named)) == 30
 
 
+def test_what_comes_while_a_webhook_is_called_is_sent_by_whoever_calls_it(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
+) -> None:
+    """Another worker finds new notices, and the webhook taken: it goes away, and they would wait for the next run."""
+    register(client, receiver)
+    say(engine, resident.household_id)
+    others: list[dict[str, int]] = []
+
+    def meanwhile() -> bool:
+        if not others:
+            say(engine, *[resident.household_id] * 2)
+            others.append(deliver_webhooks(engine, settings=settings))
+        return False
+
+    receiver.waits = meanwhile
+    counts = deliver_webhooks(engine, settings=settings)
+    assert [(other["routed"], other["calls"]) for other in others] == [(2, 0)]
+    assert counts["calls"] == len(receiver.got) == 3
+
+
 def test_nobody_touches_the_webhook_of_another(
     engine: Engine, client: TestClient, public: TestClient, receiver: Receiver, town: Town
 ) -> None:
