@@ -140,7 +140,7 @@ def add_offers(
     values = {name: array_text(column) for name, column in columns.items()}
     try:
         with connection.begin_nested():
-            return list(connection.scalars(_ADD, {**values, **patterns, "source": source, "now": now}))
+            return list(connection.scalars(_ADD, {**values, **patterns, "source": source, "now": now}).all())
     except IntegrityError as error:
         raise OfferImpossible("a household has a permit or an offer for a part of the term") from error
 

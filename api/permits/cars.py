@@ -73,15 +73,18 @@ def require_offer_fits(connection: Connection, household_id: int, permit_id: int
         )
 
 
-def wait_for_new_cars(connection: Connection, *, household_ids: Sequence[int] | None = None, now: datetime) -> set[int]:
+def wait_for_new_cars(
+    connection: Connection, *, household_ids: Sequence[int] | None = None, round_id: int | None = None, now: datetime
+) -> set[int]:
     """
     Let applications that wait be for the car that their household has registered; return what would do beside.
 
-    What would do for the former car stays, and is not offered while the new one does not fit. The caller lets those
-    who are first `follow` in the bay groups returned.
+    Of some households, or of one round; of all with neither. What would do for the former car stays, and is not offered
+    while the new one does not fit. The caller lets those who are first `follow` in the bay groups returned.
     """
     with rights_of_worker(connection):
-        return widen(connection, application_ids=queries.follow_waiting_cars(connection, household_ids), now=now)
+        changed = queries.follow_waiting_cars(connection, household_ids=household_ids, round_id=round_id)
+        return widen(connection, application_ids=changed, now=now)
 
 
 def _too_high(place: Row[Any], height_m: float | None) -> str:

@@ -102,8 +102,14 @@ def takes_night(connection: Connection, permit_id: int, night: date) -> bool:
     return bool(connection.scalar(text(query), {"permit": permit_id, "night": night}))
 
 
-def follow_waiting_cars(connection: Connection, household_ids: Sequence[int] | None) -> list[int]:
-    """Let applications that wait be for the car that their household has, and what it needs; return those changed."""
+def follow_waiting_cars(
+    connection: Connection, *, household_ids: Sequence[int] | None, round_id: int | None
+) -> list[int]:
+    """
+    Let applications that wait be for the car that their household has, and what it needs; return those changed.
+
+    Those of some households, or of one round: of any with `None`.
+    """
     query = """
         UPDATE applications a SET vehicle_id = v.id, height_m = v.height_m,
                needs = CASE WHEN v.needs = old.needs THEN a.needs ELSE v.needs END
@@ -112,9 +118,10 @@ def follow_waiting_cars(connection: Connection, household_ids: Sequence[int] | N
           AND v.withdrawn_at IS NULL AND (v.id <> a.vehicle_id OR v.height_m IS DISTINCT FROM a.height_m)
           AND old.id = a.vehicle_id
           AND (CAST(:households AS bigint[]) IS NULL OR a.household_id = ANY(:households))
+          AND (CAST(:round AS bigint) IS NULL OR e.round_id = :round)
         RETURNING a.id
     """
-    return list(connection.scalars(text(query), _households(household_ids)))
+    return list(connection.scalars(text(query), {**_households(household_ids), "round": round_id}))
 
 
 def follow_cars(connection: Connection, household_ids: Sequence[int] | None) -> Sequence[Row[Any]]:

@@ -11,6 +11,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import OperationalError
 
+from api.db.whole import reading_whole_tables
 from api.plans.queries import PlanNotFound
 from api.rounds.allocation_errors import DecisionNotFound
 from api.rounds.errors import ApplicationNotFound, RoundConflict, RoundNotFound
@@ -137,7 +138,8 @@ _HOLDERS = text(
 # Whom a plan serves although home or car are not what it was made for.
 _CHANGED = text(
     """
-    SELECT o.application_id, h.home_id <> a.home_id AS has_moved, w.walk_m,
+    SELECT o.application_id, h.home_id <> a.home_id AS has_moved,
+           (SELECT w.walk_m FROM walk_pairs w WHERE w.home_id = h.home_id AND w.facility_id = f.id) AS walk_m,
            COALESCE(a.max_walk_m, CAST(r.policy ->> 'max_walk_m' AS float), :limit_m) AS limit_m,
            v.id AS vehicle_id, v.height_m, f.max_height_m, COALESCE(v.needs, '') AS needs, old.needs AS former_needs,
            g.kinds
@@ -149,7 +151,6 @@ _CHANGED = text(
     JOIN facilities f ON f.id = g.facility_id
     JOIN vehicles old ON old.id = a.vehicle_id
     LEFT JOIN vehicles v ON v.household_id = a.household_id AND v.withdrawn_at IS NULL
-    LEFT JOIN walk_pairs w ON w.home_id = h.home_id AND w.facility_id = f.id
     WHERE o.plan_id = :plan AND (
         h.home_id <> a.home_id OR v.id <> a.vehicle_id OR v.id IS NOT NULL AND v.height_m IS DISTINCT FROM a.height_m
     )
@@ -216,7 +217,8 @@ def bay_groups_by_code(connection: Connection, round_id: int) -> dict[tuple[str,
 
 def load_outcomes(connection: Connection, plan_id: int) -> list[Row[Any]]:
     """Return all outcomes of a plan with their applications, in the order of its receipts."""
-    return list(connection.execute(_OUTCOMES, {"plan": plan_id}))
+    with reading_whole_tables(connection):
+        return list(connection.execute(_OUTCOMES, {"plan": plan_id}).all())
 
 
 def list_outcomes(
@@ -355,7 +357,8 @@ def list_changed(connection: Connection, plan_id: int, *, limit_m: float) -> lis
     limit_m
         How far a household walks where neither it nor the round says.
     """
-    return list(connection.execute(_CHANGED, {"plan": plan_id, "limit_m": limit_m}))
+    with reading_whole_tables(connection):
+        return list(connection.execute(_CHANGED, {"plan": plan_id, "limit_m": limit_m}))
 
 
 def list_moved(connection: Connection, round_id: int) -> list[int]:

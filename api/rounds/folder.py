@@ -44,10 +44,9 @@ def write_round_folder(connection: Connection, round_id: int, folder: Path) -> b
     """
     write_supply(_supply(connection, round_id), folder)
     for name in folder_queries.FILES:
-        with (folder / name).open("wb") as file:
-            rows = folder_queries.copy_out(connection, name, round_id, file.write)
-        if not rows and name == folder_queries.DECISIONS:
-            (folder / name).unlink()
+        number, written = folder_queries.lines_of(connection, name, round_id)
+        if number or name != folder_queries.DECISIONS:
+            (folder / name).write_bytes(written)
     return fingerprint(hashes_of(folder))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from api.db.whole import reading_whole_tables
 from api.rounds.errors import RoundNotFound
 
 DECISIONS, WALKS = "decisions.csv", "walks.csv"
@@ -29,36 +30,59 @@ def _quoted(column: str) -> str:
     return f"""CASE WHEN {needs} THEN '"' || replace({column}, '"', '""') || '"' ELSE {column} END"""
 
 
-_APPLIED = "FROM applications a WHERE a.round_id = %(round)s AND a.state = 'submitted'"
+def _line(columns: Mapping[str, str]) -> str:
+    """Return a row as COPY writes it into CSV: where a column is NULL, there is nothing."""
+    return " || ',' || ".join(f"COALESCE(CAST({column} AS text), '')" for column in columns.values()) + " || E'\\n'"
+
+
+_APPLIED = "FROM applications a WHERE a.round_id = :round AND a.state = 'submitted'"
 _OFFERED = (
     "SELECT f.id, f.code FROM round_facilities rf JOIN facilities f ON f.id = rf.facility_id"
-    " WHERE rf.round_id = %(round)s AND f.status = 'published'"
+    " WHERE rf.round_id = :round AND f.status = 'published'"
 )
+_HOME = {
+    "id": _quoted("h.code"),
+    "lon": "ST_X(h.geometry)",
+    "lat": "ST_Y(h.geometry)",
+    "estate": _quoted("h.estate"),
+}
 _HOMES = f"""
-    SELECT h.code AS id, ST_X(h.geometry) AS lon, ST_Y(h.geometry) AS lat, h.estate
-    FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED}) ORDER BY h.code COLLATE "C"
+    SELECT count(*) AS number, string_agg({_line(_HOME)}, '' ORDER BY h.code COLLATE "C") AS lines
+    FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED})
 """
+_DEMAND = {
+    "id": "'h' || a.household_id",
+    "home": _quoted("h.code"),
+    "days": _quoted("a.days"),
+    "arrive": "lpad(CAST(a.arrive_min / 60 AS text), 2, '0') || ':' || lpad(CAST(a.arrive_min % 60 AS text), 2, '0')",
+    "leave": "lpad(CAST(a.leave_min / 60 AS text), 2, '0') || ':' || lpad(CAST(a.leave_min % 60 AS text), 2, '0')",
+    "tier": "a.tier",
+    "max_walk_m": "a.max_walk_m",
+    "needs": _quoted("NULLIF(a.needs, '')"),
+    "height_m": "a.height_m",
+    "stay_through": "CASE WHEN a.stay_through THEN 'yes' END",
+    "rounds_waited": "a.rounds_waited",
+    "holds": _quoted("o.code"),
+}
 _DEMANDS = f"""
     WITH offered AS ({_OFFERED})
-    SELECT 'h' || a.household_id AS id, h.code AS home, a.days,
-           lpad((a.arrive_min / 60)::text, 2, '0') || ':' || lpad((a.arrive_min %% 60)::text, 2, '0') AS arrive,
-           lpad((a.leave_min / 60)::text, 2, '0') || ':' || lpad((a.leave_min %% 60)::text, 2, '0') AS leave,
-           a.tier, a.max_walk_m, NULLIF(a.needs, '') AS needs, a.height_m,
-           CASE WHEN a.stay_through THEN 'yes' END AS stay_through, a.rounds_waited, o.code AS holds
+    SELECT count(*) AS number, string_agg({_line(_DEMAND)}, '' ORDER BY a.household_id) AS lines
     FROM (SELECT a.* {_APPLIED}) a JOIN homes h ON h.id = a.home_id
-    LEFT JOIN offered o ON o.id = a.holds_facility_id ORDER BY a.household_id
+    LEFT JOIN offered o ON o.id = a.holds_facility_id
 """
 # A word on a place that is not offered any more is void; without its place it would mean all of them.
-_DECISIONS = f"""
+_DECISION = {"demand": "'h' || a.household_id", "facility": _quoted("o.code"), "decision": "d.decision"}
+_DECIDED = f"""
     WITH offered AS ({_OFFERED})
-    SELECT 'h' || a.household_id AS demand, o.code AS facility, d.decision
+    SELECT count(*) AS number,
+           string_agg({_line(_DECISION)}, '' ORDER BY a.household_id, o.code COLLATE "C" NULLS FIRST) AS lines
     FROM round_decisions d JOIN applications a ON a.id = d.application_id AND a.state = 'submitted'
     LEFT JOIN offered o ON o.id = d.facility_id
-    WHERE d.round_id = %(round)s AND (d.facility_id IS NULL OR o.id IS NOT NULL)
-    ORDER BY a.household_id, o.code COLLATE "C" NULLS FIRST
+    WHERE d.round_id = :round AND (d.facility_id IS NULL OR o.id IS NOT NULL)
 """
-# Lines as COPY writes CSV, but one text a home: half a million rows cost more to hand over than to find.
-_WALKS = f"""
+# The ends of a home's lines are put together first: half a million rows cost more to write one by one than to find.
+_WALK = ("home", "facility", "walk_m")
+_WALKED = f"""
     WITH offered AS (SELECT f.id, {_quoted("f.code")} AS code FROM ({_OFFERED}) AS f),
     applied AS MATERIALIZED (
         SELECT h.id, {_quoted("h.code")} AS code FROM homes h WHERE h.id IN (SELECT a.home_id {_APPLIED})
@@ -66,7 +90,7 @@ _WALKS = f"""
     widest AS (
         SELECT GREATEST(
             (SELECT max(a.max_walk_m) {_APPLIED}),
-            (SELECT COALESCE((r.policy->>'max_walk_m')::float, 500) FROM rounds r WHERE r.id = %(round)s)
+            (SELECT COALESCE(CAST(r.policy->>'max_walk_m' AS float), 500) FROM rounds r WHERE r.id = :round)
         ) AS m
     ),
     near AS MATERIALIZED (
@@ -83,13 +107,21 @@ _WALKS = f"""
             ORDER BY w.walk_m, w.facility_id LIMIT 1
         ) AS w
     )
-    SELECT h.code || COALESCE(array_to_string(n.ends, E'\\n' || h.code), ',' || o.code || ',' || f.walk_m) || E'\\n'
+    SELECT count(*) AS number, string_agg(
+        h.code || COALESCE(array_to_string(n.ends, E'\\n' || h.code), ',' || o.code || ',' || f.walk_m) || E'\\n',
+        '' ORDER BY h.id
+    ) AS lines
     FROM applied h LEFT JOIN near n ON n.home_id = h.id LEFT JOIN nearest f ON f.home_id = h.id
     LEFT JOIN offered o ON o.id = f.facility_id
-    WHERE n.home_id IS NOT NULL OR f.home_id IS NOT NULL ORDER BY h.id
+    WHERE n.home_id IS NOT NULL OR f.home_id IS NOT NULL
 """
-FILES = {"homes.csv": _HOMES, "demands.csv": _DEMANDS, DECISIONS: _DECISIONS, WALKS: _WALKS}
-"""File → question; each answers the same rows in the same order whoever asks, as long as nothing changes."""
+FILES = {
+    "homes.csv": (tuple(_HOME), text(_HOMES)),
+    "demands.csv": (tuple(_DEMAND), text(_DEMANDS)),
+    DECISIONS: (tuple(_DECISION), text(_DECIDED)),
+    WALKS: (_WALK, text(_WALKED)),
+}
+"""File → header and question; each is answered by the same lines whoever asks, as long as nothing changes."""
 
 
 def get_settings(connection: Connection, round_id: int) -> Row[Any]:
@@ -100,18 +132,9 @@ def get_settings(connection: Connection, round_id: int) -> Row[Any]:
     return row
 
 
-def copy_out(connection: Connection, name: str, round_id: int, write: Callable[[bytes], object]) -> int:
-    """Hand one of FILES to `write`, as CSV with a header; return how many rows, or homes with walks, it has."""
-    # Tables are read whole: a plan that looks rows up one by one, made while a table was small, would take minutes.
-    connection.execute(text("SELECT set_config('enable_nestloop', 'off', true)"))
-    cursor, values = connection.connection.cursor(), {"round": round_id}
-    if name == WALKS:
-        write(b"home,facility,walk_m\n")
-        for (lines,) in cursor.execute(FILES[name], values):
-            write(lines.encode())
-    else:
-        with cursor.copy(f"COPY ({FILES[name]}) TO STDOUT (FORMAT csv, HEADER)", values) as rows:
-            for part in rows:
-                write(part)
-    connection.execute(text("SELECT set_config('enable_nestloop', 'on', true)"))
-    return int(cursor.rowcount)
+def lines_of(connection: Connection, name: str, round_id: int) -> tuple[int, bytes]:
+    """Return how many rows, or homes with walks, one of FILES has, and the file: CSV with a header, in UTF-8."""
+    header, question = FILES[name]
+    with reading_whole_tables(connection):
+        found = connection.execute(question, {"round": round_id}).one()
+    return int(found.number), (",".join(header) + "\n" + (found.lines or "")).encode()

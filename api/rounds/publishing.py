@@ -236,7 +236,7 @@ def _follow_changes(
         Bay groups with bays that the plan gave to households whom they do not suit any more.
     """
     with rights_of_worker(connection):
-        groups = left_over | wait_for_new_cars(connection, household_ids=[e.household_id for e in entries], now=now)
+        groups = left_over | wait_for_new_cars(connection, round_id=round_id, now=now)
         moved = list_waiting_of(connection, queries.list_moved(connection, round_id))
         groups |= wait_near_new_homes(connection, moved, told={e.application_id for e in entries}, now=now)
         follow(connection, sorted(groups), now=now)

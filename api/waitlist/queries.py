@@ -13,10 +13,10 @@ from api.db.arrays import array_text
 _JOIN = text(
     """
     INSERT INTO waitlist_entries (round_id, application_id, household_id, tier, rounds_waited, draw, joined_at)
-    SELECT w.*, :now FROM unnest(
+    SELECT w.round, w.application, w.household, w.tier, w.waited, decode(w.draw, 'hex'), :now FROM unnest(
         CAST(:rounds AS bigint[]), CAST(:applications AS bigint[]), CAST(:households AS bigint[]),
-        CAST(:tiers AS smallint[]), CAST(:waited AS int[]), CAST(:draws AS bytea[])
-    ) AS w
+        CAST(:tiers AS smallint[]), CAST(:waited AS int[]), CAST(:draws AS text[])
+    ) AS w (round, application, household, tier, waited, draw)
     RETURNING id, application_id
     """
 )
@@ -174,10 +174,13 @@ _LENGTHS = text(
 )
 
 
-def add_entries(connection: Connection, columns: Mapping[str, Sequence[Any]], *, now: datetime) -> list[Row[Any]]:
+def add_entries(
+    connection: Connection, columns: Mapping[str, Sequence[int]], draws: Sequence[bytes], *, now: datetime
+) -> list[Row[Any]]:
     """Let applications wait; return the entries with their application."""
-    values = {name: column if name == "draws" else array_text(column) for name, column in columns.items()}
-    return list(connection.execute(_JOIN, {**values, "now": now}))
+    values = {name: array_text(column) for name, column in columns.items()}
+    hexes = "{" + ",".join(draw.hex() for draw in draws) + "}"
+    return list(connection.execute(_JOIN, {**values, "draws": hexes, "now": now}).all())
 
 
 def add_options(connection: Connection, options: Sequence[tuple[int, int, int]]) -> None:

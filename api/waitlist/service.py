@@ -62,7 +62,8 @@ def join_waitlist(connection: Connection, entries: Sequence[NewEntry], *, now: d
     if not entries:
         return []
     with rights_of_worker(connection):
-        ids = {row.application_id: row.id for row in queries.add_entries(connection, _columns(entries), now=now)}
+        added = queries.add_entries(connection, _columns(entries), [entry.draw for entry in entries], now=now)
+        ids = {row.application_id: row.id for row in added}
         options = [(ids[e.application_id], group, walk_m) for e in entries for group, walk_m in e.options]
         queries.add_options(connection, options)
         reasons = {ids[entry.application_id]: entry.reason for entry in entries}
@@ -113,12 +114,11 @@ def leave_waitlist(connection: Connection, entry_id: int, *, household_id: int, 
     return entry
 
 
-def _columns(entries: Sequence[NewEntry]) -> dict[str, list[Any]]:
+def _columns(entries: Sequence[NewEntry]) -> dict[str, list[int]]:
     return {
         "rounds": [entry.round_id for entry in entries],
         "applications": [entry.application_id for entry in entries],
         "households": [entry.household_id for entry in entries],
         "tiers": [entry.tier for entry in entries],
         "waited": [entry.rounds_waited for entry in entries],
-        "draws": [entry.draw for entry in entries],
     }

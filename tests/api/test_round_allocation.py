@@ -126,32 +126,63 @@ def test_a_facility_that_was_withdrawn_is_not_given_away_and_decisions_on_it_are
     assert not decision.in_force
 
 
-def test_walks_are_written_as_copy_writes_csv_with_the_nearest_facility_of_homes_that_are_near_none(
+_AS_THEY_ARE = {
+    "homes.csv": 'SELECT code AS id, ST_X(geometry) AS lon, ST_Y(geometry) AS lat, estate FROM homes ORDER BY code COLLATE "C"',
+    "demands.csv": (
+        "SELECT 'h' || a.household_id AS id, h.code AS home, a.days, to_char(make_interval(mins => arrive_min), 'HH24:MI')"
+        " AS arrive, to_char(make_interval(mins => leave_min), 'HH24:MI') AS leave, a.tier,"
+        " a.max_walk_m, NULLIF(a.needs, '') AS needs, a.height_m, NULL AS stay_through, a.rounds_waited, f.code AS holds"
+        " FROM applications a JOIN homes h ON h.id = a.home_id LEFT JOIN facilities f ON f.id = a.holds_facility_id"
+        " ORDER BY a.household_id"
+    ),
+    "decisions.csv": (
+        "SELECT 'h' || a.household_id AS demand, f.code AS facility, d.decision FROM round_decisions d"
+        " JOIN applications a ON a.id = d.application_id LEFT JOIN facilities f ON f.id = d.facility_id"
+        " ORDER BY a.household_id, d.decision DESC"
+    ),
+    "walks.csv": (
+        "SELECT h.code AS home, f.code AS facility, w.walk_m FROM walk_pairs w JOIN homes h ON h.id = w.home_id"
+        " JOIN facilities f ON f.id = w.facility_id WHERE w.walk_m <= 300 AND h.code LIKE 'h1%'"
+        " OR w.walk_m = 8990 AND h.code LIKE 'h3%' ORDER BY w.home_id, w.walk_m, w.facility_id"
+    ),
+}  # fmt: skip
+"""File → what it holds of the town below, in its order, for COPY to write."""
+
+
+def test_files_are_written_as_copy_writes_csv_with_the_nearest_facility_of_homes_that_are_near_none(
     town: RoundTown, folder: Path
 ) -> None:
     """One home within a walk of both facilities, one of none but not without any; every text needs quotes."""
-    town.apply("h1")
+    _, application = town.apply("h1", holds=town.facilities["park"])
     town.apply("h3")
-    town.one("UPDATE homes SET code = code || E' \"x\", 1\\n2' RETURNING id")
+    town.one("UPDATE applications SET needs = 'accessible ev', height_m = 1.55, max_walk_m = 300 RETURNING id")
+    town.one("UPDATE homes SET code = code || E' \"x\", 1\\n2', estate = CASE WHEN code LIKE 'h1%' THEN '' END RETURNING id")
+    town.one("DELETE FROM homes WHERE NOT EXISTS (SELECT FROM applications a WHERE a.home_id = homes.id) RETURNING id")
     town.one("UPDATE facilities SET code = E',' || code || E'\\r\\n' RETURNING id")
+    for facility, decision in ((town.facilities["park"], "lock"), (None, "reject")):
+        town.one(
+            "INSERT INTO round_decisions (round_id, application_id, facility_id, decision, note, decided_at) "
+            "VALUES (:round, :application, :facility, :decision, 'x', :now) RETURNING id",
+            round=town.round,
+            application=application,
+            facility=facility,
+            decision=decision,
+            now=NOW,
+        )
     town.one("DELETE FROM walk_pairs RETURNING home_id")
     town.one(
         "INSERT INTO walk_pairs (home_id, facility_id, walk_m) SELECT h.id, f.id, CASE WHEN h.code LIKE 'h1%' THEN 300 "
         "ELSE 9000 END - CASE WHEN f.code LIKE ',road%' THEN 10 ELSE 0 END FROM homes h, facilities f RETURNING home_id"
     )
-    by_copy = io.BytesIO()
     with work(town.engine) as connection:
         write_round_folder(connection, town.round, folder)
-        question = (
-            "SELECT h.code AS home, f.code AS facility, w.walk_m FROM walk_pairs w JOIN homes h ON h.id = w.home_id "
-            "JOIN facilities f ON f.id = w.facility_id WHERE w.walk_m <= 300 AND h.code LIKE 'h1%' "
-            "OR w.walk_m = 8990 AND h.code LIKE 'h3%' ORDER BY w.home_id, w.walk_m, w.facility_id"
-        )
-        with connection.connection.cursor().copy(f"COPY ({question}) TO STDOUT (FORMAT csv, HEADER)") as rows:
-            for part in rows:
-                by_copy.write(part)
-    assert by_copy.getvalue().count(b"road") == 2
-    assert (folder / "walks.csv").read_bytes() == by_copy.getvalue()
+        for name, question in _AS_THEY_ARE.items():
+            by_copy = io.BytesIO()
+            with connection.connection.cursor().copy(f"COPY ({question}) TO STDOUT (FORMAT csv, HEADER)") as rows:
+                for part in rows:
+                    by_copy.write(part)
+            assert (folder / name).read_bytes() == by_copy.getvalue()
+            assert by_copy.getvalue().count(b"\n") > 2
 
 
 def test_the_fingerprint_is_of_everything_that_the_plan_is_made_from_and_of_nothing_else(town: RoundTown) -> None:
