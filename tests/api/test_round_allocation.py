@@ -127,11 +127,15 @@ def test_a_facility_that_was_withdrawn_is_not_given_away_and_decisions_on_it_are
 
 
 _AS_THEY_ARE = {
-    "homes.csv": 'SELECT code AS id, ST_X(geometry) AS lon, ST_Y(geometry) AS lat, estate FROM homes ORDER BY code COLLATE "C"',
+    "homes.csv": (
+        "SELECT code AS id, ST_X(geometry) AS lon, ST_Y(geometry) AS lat, estate FROM homes"
+        ' ORDER BY code COLLATE "C"'
+    ),
     "demands.csv": (
-        "SELECT 'h' || a.household_id AS id, h.code AS home, a.days, to_char(make_interval(mins => arrive_min), 'HH24:MI')"
-        " AS arrive, to_char(make_interval(mins => leave_min), 'HH24:MI') AS leave, a.tier,"
-        " a.max_walk_m, NULLIF(a.needs, '') AS needs, a.height_m, NULL AS stay_through, a.rounds_waited, f.code AS holds"
+        "SELECT 'h' || a.household_id AS id, h.code AS home, a.days,"
+        " to_char(make_interval(mins => a.arrive_min), 'HH24:MI') AS arrive,"
+        " to_char(make_interval(mins => a.leave_min), 'HH24:MI') AS leave, a.tier, a.max_walk_m,"
+        " NULLIF(a.needs, '') AS needs, a.height_m, NULL AS stay_through, a.rounds_waited, f.code AS holds"
         " FROM applications a JOIN homes h ON h.id = a.home_id LEFT JOIN facilities f ON f.id = a.holds_facility_id"
         " ORDER BY a.household_id"
     ),
@@ -156,7 +160,9 @@ def test_files_are_written_as_copy_writes_csv_with_the_nearest_facility_of_homes
     _, application = town.apply("h1", holds=town.facilities["park"])
     town.apply("h3")
     town.one("UPDATE applications SET needs = 'accessible ev', height_m = 1.55, max_walk_m = 300 RETURNING id")
-    town.one("UPDATE homes SET code = code || E' \"x\", 1\\n2', estate = CASE WHEN code LIKE 'h1%' THEN '' END RETURNING id")
+    town.one(
+        "UPDATE homes SET code = code || E' \"x\", 1\\n2', estate = CASE WHEN code LIKE 'h1%' THEN '' END RETURNING id"
+    )
     town.one("DELETE FROM homes WHERE NOT EXISTS (SELECT FROM applications a WHERE a.home_id = homes.id) RETURNING id")
     town.one("UPDATE facilities SET code = E',' || code || E'\\r\\n' RETURNING id")
     for facility, decision in ((town.facilities["park"], "lock"), (None, "reject")):
