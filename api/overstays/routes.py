@@ -43,9 +43,11 @@ def get_strikes(transaction: Transaction, resident: ActingResident) -> list[Stri
 
 
 @router.post("/strikes", summary="Strike a car that was reviewed", status_code=201)
-def post_strike(transaction: Transaction, _planner: Planner, wanted: StrikeIn) -> StrikeOut:
+def post_strike(transaction: Transaction, planner: Planner, wanted: StrikeIn) -> StrikeOut:
     """Strike a car that stood there for more than a day too long, once it has left and somebody has looked into it."""
-    return strike_out(strike_after_review(transaction, wanted.stay, now=datetime.now(UTC)))
+    return strike_out(
+        strike_after_review(transaction, wanted.stay, account_id=planner.account_id, now=datetime.now(UTC))
+    )
 
 
 @router.post("/strikes/{strike}/appeal", summary="Appeal against a strike", status_code=201)

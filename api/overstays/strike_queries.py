@@ -37,9 +37,9 @@ _UNAPPEALED = text(f"""
 """)
 _ADD = text("""
     INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, appeal_until,
-        place, act, amount_cents, nights, effective_at)
+        place, act, amount_cents, nights, effective_at, struck_by)
     VALUES (:household_id, :facility_id, :stay_id, :leave_by, :late_until, :struck_at, :expires_at, :appeal_until,
-        :place, :act, :amount_cents, :nights, :effective_at)
+        :place, :act, :amount_cents, :nights, :effective_at, :struck_by)
     ON CONFLICT (stay_id) DO NOTHING RETURNING id
 """)
 _CHANGE = text("""

@@ -63,9 +63,14 @@ def strike_late_leavers(connection: Connection, *, now: datetime, most: int | No
         return sum(_strike(connection, one, places[one.facility_id], now=now) is not None for one in new[:most])
 
 
-def strike_after_review(connection: Connection, stay_id: int, *, now: datetime) -> Row[Any]:
+def strike_after_review(connection: Connection, stay_id: int, *, account_id: int | None, now: datetime) -> Row[Any]:
     """
     Give the strike for a late exit of more than a day, which somebody has looked at, and return it.
+
+    Parameters
+    ----------
+    account_id
+        Who has; kept with the strike.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def strike_after_review(connection: Connection, stay_id: int, *, now: datetime) 
         over = [one for one in late if _is_over(one, places[one.facility_id].policy)]
         if not over:
             raise StrikeImpossible("by the gate's record the car stands there still; it can be struck when it has left")
-        struck = _strike(connection, over[0], places[over[0].facility_id], now=now)
+        struck = _strike(connection, over[0], places[over[0].facility_id], by=account_id, now=now)
         if struck is None:
             raise StrikeImpossible(f"there is a strike for night {stay_id} already")
         return struck
@@ -175,7 +180,9 @@ def _tell_those_still_there(
         tell_owner(connection, one.facility_id, "overstay", facts, now=now)
 
 
-def _strike(connection: Connection, late: LateExit, place: Place, *, now: datetime) -> Row[Any] | None:
+def _strike(
+    connection: Connection, late: LateExit, place: Place, *, by: int | None = None, now: datetime
+) -> Row[Any] | None:
     """
     Strike one late exit, and weigh the household's others again: an older one may have come late.
 
@@ -200,6 +207,7 @@ def _strike(connection: Connection, late: LateExit, place: Place, *, now: dateti
             "amount_cents": rung.amount_cents,
             "nights": rung.nights,
             "effective_at": now + timedelta(hours=policy.wait_h),
+            "struck_by": by,
         },
     )
     if strike_id is None:

@@ -166,6 +166,7 @@ def test_a_planner_strikes_a_car_that_was_days_late_once_it_has_left(
     assert signed_in(public, owner).get(f"/v1/facilities/{late.gates.town.near}/late-cars").json() == []
     assert len(late.told("strike")) == 1
     with work(engine) as connection:
+        assert connection.scalar(text("SELECT struck_by FROM strikes")) == planner.principal.account_id
         assert take_back_unfounded(connection, now=datetime.now(UTC)) == 0, "the gate's record bears it out"
 
 

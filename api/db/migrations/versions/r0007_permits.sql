@@ -6,6 +6,9 @@ ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_cause_check CHECK
 );
 ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_permit_check CHECK ((cause = 'added') = (permit_id IS NULL));
 
+-- Who struck a car that had to be reviewed; nobody where the rule did.
+ALTER TABLE strikes ADD COLUMN struck_by BIGINT;
+
 -- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
 CREATE OR REPLACE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
@@ -91,6 +94,7 @@ END
 $$;
 
 -- DOWN
+ALTER TABLE strikes DROP COLUMN struck_by;
 DELETE FROM waitlist_releases WHERE cause = 'added';
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_permit_check;
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
