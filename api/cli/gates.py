@@ -1,19 +1,24 @@
-"""Commands about gates: `baytide gates allow-list`, `baytide gates events`."""
+"""Commands about gates: lists out, events in, and what the gate saw; with those of devices and of reviews."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from api.cli import gate_devices, gate_reviews
 from api.cli.console import complain, print_json
-from api.cli.options import CHECK_FAILED, AsJson
+from api.cli.options import CHECK_FAILED, AsJson, Facility
+from api.cli.tables import minute, number
 
 commands = typer.Typer()
 _gates = typer.Typer(help="What gates are told, and what they saw.", no_args_is_help=True)
+_gates.add_typer(gate_reviews.commands)
+_gates.add_typer(gate_devices.commands)
 commands.add_typer(_gates, name="gates")
-Facility = Annotated[str, typer.Argument(help="A facility's number, or its id as `neighbourhood/facility`.")]
+_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
 
 
 @_gates.command("allow-list")
@@ -69,11 +74,13 @@ def events(
     from api.db.preparing import open_database
     from api.gates.event_file import import_events, read_events
     from api.gates.exporting import get_place
+    from api.jobs.queries import work
     from api.settings import Settings
 
     settings = Settings()
     with open_database(settings) as engine:
-        place = get_place(engine, facility)
+        with work(engine) as connection:
+            place = get_place(connection, facility)
         read = read_events(file.read_bytes(), ZoneInfo(place.timezone), file=file.name)
         answers = import_events(engine, Keys(settings), place.id, read, now=datetime.now(UTC))
     refused = [(line, answer) for line, answer in answers if answer.refused is not None]
@@ -86,3 +93,47 @@ def events(
         complain(f"{file.name}:{line}: {answer.refused}")
     if refused:
         raise typer.Exit(CHECK_FAILED)
+
+
+@_gates.command("sessions")
+def sessions(
+    facility: Facility,
+    *,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=_FORMATS, help="Local time; a day before --to without.", show_default=False),
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=_FORMATS, help="Local time; now without.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=5000, help="Most rows.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """
+    List who came and went, by bay and without plates.
+
+    Example: baytide gates sessions town/park --from 2026-12-01 --to 2026-12-02T08:00
+    """
+    from datetime import timedelta
+    from zoneinfo import ZoneInfo
+
+    from api.cli.acting import acting_as_planner
+    from api.cli.listing import print_list
+    from api.facilities.availability import instant_of
+    from api.gates.event_queries import list_gate_sessions
+    from api.gates.event_schemas import gate_session_out
+    from api.gates.exporting import get_place
+
+    with acting_as_planner() as acting:
+        place = get_place(acting.connection, facility)
+        zone = ZoneInfo(place.timezone)
+        until = acting.now if end is None else instant_of(end, zone)
+        since = until - timedelta(days=1) if start is None else instant_of(start, zone)
+        rows = list_gate_sessions(acting.connection, place.id, since=since, until=until, limit=limit)
+        found = [gate_session_out(row) for row in rows]
+    print_list(
+        found,
+        ("came", "left", "state", "bay", "stay"),
+        lambda one: (minute(one.entered_local), minute(one.left_local), one.state, one.bay, number(one.stay)),
+        as_json=as_json,
+    )

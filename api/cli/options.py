@@ -11,3 +11,8 @@ DONE, CHECK_FAILED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
 
 Folder = Annotated[Path, typer.Argument(help="A neighbourhood folder.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Facility = Annotated[
+    str, typer.Argument(help="A facility's number, or its id as `neighbourhood/facility`.", show_default=False)
+]
+MOST_ID = 2**63 - 1
+"""The highest number that the database gives."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 Cell = str | int | float | None
 NOTHING = "–"
@@ -31,7 +32,20 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f} %"
 
 
+def minute(moment: datetime | None) -> str | None:
+    """`2026-12-01 18:04`, on the clock that the moment is on."""
+    return None if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def number(one: int | None) -> str | None:
+    """Write an id, which has no separators and stands to the left."""
+    return None if one is None else str(one)
+
+
 def _text(cell: Cell) -> str:
     if cell is None:
         return NOTHING
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    # Words that somebody else has written neither move a terminal's cursor nor break a line.
+    return "".join(letter if letter.isprintable() else " " for letter in str(cell))

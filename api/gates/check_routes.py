@@ -18,6 +18,7 @@ from api.gates.stay_schemas import (
     GateCodeIn,
     PlateChecked,
     PlateIn,
+    claim_out,
 )
 
 router = APIRouter(prefix="/v1", tags=["gates"])
@@ -71,14 +72,4 @@ def get_claims(
 ) -> list[ClaimOut]:
     """List what households reported, and what became of it, the newest first; not who they are."""
     place_of_owner(transaction, principal, facility)
-    return [
-        ClaimOut(
-            id=row.id,
-            at=row.claimed_at,
-            bay=f"{row.bay_group} {row.number}",
-            outcome=row.outcome,
-            due_cents=row.due_cents,
-            evidence=row.evidence,
-        )
-        for row in claim_queries.list_claims(transaction, facility, limit=limit)
-    ]
+    return [claim_out(row) for row in claim_queries.list_claims(transaction, facility, limit=limit)]

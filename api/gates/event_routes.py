@@ -22,14 +22,13 @@ from api.gates.event_schemas import (
     GateEventsOut,
     GateSessionOut,
     GateSessionPage,
-    UnclearEventOut,
     UnclearEvents,
     answer_out,
     gate_session_out,
     seen_event,
+    unclear_event_out,
 )
 from api.problems import BadRange
-from api.vehicles.plates import open_plate
 
 router = APIRouter(prefix="/v1", tags=["gates"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -76,17 +75,7 @@ def get_unclear_events(
     place_of_owner(transaction, principal, facility)
     keys = keys_of(request)
     rows = event_queries.list_to_review(transaction, facility, before=before, limit=limit)
-    unclear = [
-        UnclearEventOut(
-            id=row.id,
-            device=row.device,
-            direction=row.direction,
-            at=row.happened_at,
-            read="" if row.read_sealed is None else open_plate(keys, bytes(row.read_sealed)),
-            confidence=row.confidence,
-        )
-        for row in rows
-    ]
+    unclear = [unclear_event_out(keys, row) for row in rows]
     response.headers["Cache-Control"] = "no-store"
     return UnclearEvents(events=unclear, next=unclear[-1].id if len(unclear) == limit else None)
 

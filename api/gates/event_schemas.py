@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
+from api.accounts.keys import Keys
 from api.accounts.schemas import NO_ZERO, Incoming
 from api.facilities.availability import instant_of
 from api.gates.events import EventAnswer, SeenEvent
+from api.vehicles.plates import open_plate
 
 MOST_EVENTS = 500
 Direction = Literal["entry", "exit"]
@@ -118,6 +120,18 @@ def answer_out(answer: EventAnswer) -> GateEventAnswer:
         outcome="accepted" if answer.refused is None else "refused",
         reason=answer.refused,
         detail=None if answer.refused is None else _WHY[answer.refused],
+    )
+
+
+def unclear_event_out(keys: Keys, row: Row[Any]) -> UnclearEventOut:
+    """Show an event whose car is not known."""
+    return UnclearEventOut(
+        id=row.id,
+        device=row.device,
+        direction=row.direction,
+        at=row.happened_at,
+        read="" if row.read_sealed is None else open_plate(keys, bytes(row.read_sealed)),
+        confidence=row.confidence,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 
 from api.accounts.keys import Keys
 from api.errors import TellsWhy
@@ -20,14 +20,13 @@ class PlaceUnclear(TellsWhy):
     """No facility of this number or id."""
 
 
-def get_place(engine: Engine, facility: str) -> Row[Any]:
+def get_place(connection: Connection, facility: str) -> Row[Any]:
     """Return a facility named by its number or as `neighbourhood/facility`; raise PlaceUnclear without one."""
-    with work(engine) as connection:
-        place = (
-            list_queries.find_place(connection, int(facility))
-            if facility.isdecimal() and len(facility) < len(str(2**63))
-            else list_queries.find_place_named(connection, *_names(facility))
-        )
+    place = (
+        list_queries.find_place(connection, int(facility))
+        if facility.isdecimal() and len(facility) < len(str(2**63))
+        else list_queries.find_place_named(connection, *_names(facility))
+    )
     if place is None:
         raise PlaceUnclear(f"there is no facility {facility}: give its number, or `neighbourhood/facility`")
     return place
@@ -37,8 +36,8 @@ def export_allow_list(
     engine: Engine, keys: Keys, facility: str, *, since: int | None, now: datetime
 ) -> tuple[Row[Any], AllowList]:
     """Read a facility's list, brought up to date; return the facility too."""
-    place = get_place(engine, facility)
     with work(engine) as connection:
+        place = get_place(connection, facility)
         version = refresh_allow_list(connection, place.id, now=now)
         found = read_allow_list(connection, keys, place.id, version=version, since=since, now=now)
         list_queries.note_export(

@@ -29,6 +29,15 @@ def find_acting_device(connection: Connection) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
+def get_device(connection: Connection, device_id: int) -> Row[Any]:
+    """Return a gate device in use; raise GateDeviceNotFound without it."""
+    t = gate_devices
+    row = connection.execute(select(t).where(t.c.id == device_id, t.c.revoked_at.is_(None))).one_or_none()
+    if row is None:
+        raise GateDeviceNotFound("no such device")
+    return row
+
+
 def list_devices(connection: Connection, facility_id: int) -> Sequence[Row[Any]]:
     """List a facility's gate devices in use."""
     t = gate_devices

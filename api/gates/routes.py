@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from api.accounts.dependencies import Gate, SignedIn, Transaction
 from api.accounts.principal import Principal
-from api.accounts.secrets import hash_secret, new_secret
 from api.facilities.queries import FacilityNotFound, get_facility_row
-from api.gates import queries
-from api.gates.schemas import GateDeviceIn, GateDeviceOut, GateKeyMade, GateOut
+from api.gates import devices, queries
+from api.gates.schemas import GateDeviceIn, GateDeviceOut, GateKeyMade, GateOut, device_out
 
 router = APIRouter(prefix="/v1", tags=["gates"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-FORMER_KEY_LASTS = timedelta(hours=1)
 
 
 @router.get("/gate", summary="Where a gate stands")
@@ -30,7 +27,7 @@ def get_gate(gate: Gate) -> GateOut:
 def get_devices(transaction: Transaction, principal: SignedIn, facility: Id) -> list[GateDeviceOut]:
     """List those in use."""
     _require_own_facility(transaction, principal, facility)
-    return [_device(row) for row in queries.list_devices(transaction, facility)]
+    return [device_out(row) for row in queries.list_devices(transaction, facility)]
 
 
 @router.post("/facilities/{facility}/gate-devices", summary="Add a gate device", status_code=201)
@@ -39,19 +36,17 @@ def post_device(
 ) -> GateKeyMade:
     """Make a key for one device at this facility; it is shown this once."""
     _require_own_facility(transaction, principal, facility)
-    key = new_secret("gate_device")
-    row = queries.add_device(transaction, facility, label=wanted.label, kind=wanted.kind, key_hash=hash_secret(key))
+    row, key = devices.add_device(transaction, facility, label=wanted.label, kind=wanted.kind)
     response.headers["Cache-Control"] = "no-store"
-    return GateKeyMade(device=_device(row), key=key)
+    return GateKeyMade(device=device_out(row), key=key)
 
 
 @router.post("/gate-devices/{device}/key", summary="Rotate a gate's key")
 def post_key(response: Response, transaction: Transaction, _principal: SignedIn, device: Id) -> GateKeyMade:
     """Make another key; the former one opens for an hour more, so that the gate can be told in between."""
-    key = new_secret("gate_device")
-    row = queries.rotate_key(transaction, device, key_hash=hash_secret(key), former_lasts=FORMER_KEY_LASTS)
+    row, key = devices.rotate_key(transaction, device)
     response.headers["Cache-Control"] = "no-store"
-    return GateKeyMade(device=_device(row), key=key)
+    return GateKeyMade(device=device_out(row), key=key)
 
 
 @router.delete("/gate-devices/{device}", summary="End a gate device", status_code=204, response_class=Response)
@@ -66,14 +61,3 @@ def _require_own_facility(connection: Connection, principal: Principal, facility
     if principal.is_planner or queries.facility_is_among(connection, facility_id, owners=principal.owner_ids):
         return
     raise FacilityNotFound("not one's own")
-
-
-def _device(row: Row[Any]) -> GateDeviceOut:
-    return GateDeviceOut(
-        id=row.id,
-        facility=row.facility_id,
-        label=row.label,
-        kind=row.kind,
-        created_at=row.created_at,
-        rotated_at=row.rotated_at,
-    )

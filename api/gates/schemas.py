@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+from sqlalchemy import Row
 
 from api.accounts.schemas import NO_ZERO, Incoming
 
@@ -41,3 +42,15 @@ class GateOut(BaseModel):
     """What a gate learns of itself."""
 
     facility: int
+
+
+def device_out(row: Row[Any]) -> GateDeviceOut:
+    """Show a gate device."""
+    return GateDeviceOut(
+        id=row.id,
+        facility=row.facility_id,
+        label=row.label,
+        kind=row.kind,
+        created_at=row.created_at,
+        rotated_at=row.rotated_at,
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+from sqlalchemy import Row
 
 from api.accounts.schemas import NO_ZERO, Incoming
 
@@ -98,3 +99,15 @@ class ClaimOut(BaseModel):
     outcome: Literal["moved", "money_back"]
     due_cents: int
     evidence: str | None
+
+
+def claim_out(row: Row[Any]) -> ClaimOut:
+    """Show a bay that somebody else was on."""
+    return ClaimOut(
+        id=row.id,
+        at=row.claimed_at,
+        bay=f"{row.bay_group} {row.number}",
+        outcome=row.outcome,
+        due_cents=row.due_cents,
+        evidence=row.evidence,
+    )

@@ -10,9 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
+from api.accounts.opening import open_as
+from api.cli.tables import table_of
 from api.errors import FolderFaults
+from api.gates.at_the_gate import make_gate_code
 from api.gates.event_file import read_events
-from tests.api.accounts import SECRET
+from api.gates.events import SeenEvent
+from tests.api.accounts import KEYS, SECRET
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
 from tests.api.running import Run
 
@@ -89,3 +93,92 @@ def test_a_file_without_its_columns_is_refused() -> None:
 def test_a_line_with_too_many_cells_is_a_fault() -> None:
     with pytest.raises(FolderFaults, match=r"e\.csv:2: file: has more cells than the header"):
         read_events(b"id,direction,at\na,entry,2026-01-01,x,y\n", ZoneInfo("UTC"), file="e.csv")
+
+
+def test_unclear_events_are_listed_assigned_and_dismissed(gates: GateTown, run: Run) -> None:
+    now = datetime.now(UTC)
+    wang, li = gates.resident("沪A12345"), gates.resident("沪A12375")
+    stays = [gates.add_stay(who, now - 3 * HOUR, now + HOUR, bay=k + 1) for k, who in enumerate((wang, li))]
+    came = now - 2 * HOUR
+    gates.send(
+        SeenEvent("a", "entry", came, "沪A123?5"),
+        SeenEvent("b", "exit", now - MINUTE, "粤Z00000", confidence=0.5),
+        now=now,
+    )
+    code, out, _ = run("gates", "unclear", "town/near", "--json")
+    later, first = json.loads(out)
+    assert (code, later["read"], later["confidence"], first["read"]) == (0, "粤Z00000", 0.5, "沪A123?5")
+    code, out, _ = run("gates", "unclear", gates.town.near, "--before", later["id"])
+    shown = out.splitlines()[1].split()
+    assert (code, shown[0], shown[3:5]) == (0, str(first["id"]), ["entry", "沪A123?5"])
+    code, _, said = run("gates", "assign", first["id"], "!!")
+    assert (code, bool(said)) == (2, True)
+    assert run("gates", "assign", first["id"], "沪a 12345")[:2] == (0, f"assigned: event {first['id']}\n")
+    assert run("gates", "dismiss", later["id"])[:2] == (0, f"dismissed: event {later['id']}\n")
+    assert run("gates", "unclear", "town/near", "--json")[:2] == (0, "[]\n")
+    assert run("gates", "dismiss", later["id"])[0] == 2, "it is known by now"
+    assert run("gates", "dismiss", 2**62)[::2] == (2, "no such event\n")
+    code, out, _ = run("gates", "sessions", "town/near", "--json")
+    (seen,) = json.loads(out)
+    assert (code, seen["stay"], seen["bay"], seen["state"]) == (0, stays[0], "std 1", "open")
+    assert "12345" not in out
+
+
+def test_sessions_of_a_time_are_listed_by_the_facilitys_clock(gates: GateTown, run: Run) -> None:
+    now = datetime.now(UTC)
+    gates.send(SeenEvent("a", "entry", now - 30 * HOUR, "沪A12345"), now=now)
+    gates.send(SeenEvent("b", "exit", now - 29 * HOUR, "沪A12345"), now=now)
+    local = now - 29 * HOUR + 8 * HOUR
+    assert len(run("gates", "sessions", "town/near")[1].splitlines()) == 1
+    code, out, _ = run("gates", "sessions", "town/near", "--from", f"{local - 2 * HOUR:%Y-%m-%dT%H:%M}")
+    assert (code, out.splitlines()[1].split()[2:4]) == (0, [f"{local:%Y-%m-%d}", f"{local:%H:%M}"])
+
+
+def test_devices_are_added_given_new_keys_and_ended(gates: GateTown, run: Run) -> None:
+    code, out, _ = run("gates", "add-device", "town/near", "south\u202eentrance")
+    (added, key) = out.splitlines()
+    device = int(added.removeprefix("added: device "))
+    assert (code, key.split()[0]) == (0, "key:")
+    code, out, _ = run("gates", "devices", "town/near", "--json")
+    assert [(one["id"], one["kind"]) for one in json.loads(out)] == [(gates.device, "gate"), (device, "gate")]
+    assert key.split()[1] not in out
+    code, out, _ = run("gates", "rotate-key", device)
+    assert (code, out.startswith("key: "), out.strip() != key) == (0, True, True)
+    assert run("gates", "end-device", device)[0] == 0
+    assert run("gates", "end-device", device)[::2] == (2, "no such device\n")
+    assert len(run("gates", "devices", "town/near")[1].splitlines()) == 2
+    code, _, said = run("gates", "add-device", "town/near", "")
+    assert (code, said.startswith("label: ")) == (2, True)
+
+
+def test_a_code_is_checked_once_each_way_by_an_attendant_at_a_shell(gates: GateTown, run: Run) -> None:
+    now = datetime.now(UTC)
+    who = gates.resident("沪A12345")
+    stay = gates.add_stay(who, now - HOUR, now + HOUR)
+    with gates.engine.begin() as connection:
+        open_as(connection, who.principal)
+        made = make_gate_code(connection, KEYS, stay, household_id=who.household_id, now=now)
+    code, out, _ = run("gates", "check-code", gates.device, made.code)
+    assert (code, out.startswith("open: std 1, until ")) == (0, True)
+    assert run("gates", "check-code", gates.device, made.code)[0] == 1
+    assert run("gates", "check-code", gates.device, made.code, "--direction", "exit")[0] == 0
+    assert gates.rows("SELECT allowed FROM gate_checks ORDER BY id") == [(True,), (False,), (True,)]
+    assert [row[2:] for row in gates.gate_sessions()] == [("closed", stay)]
+    _, added, _ = run("gates", "add-device", "town/near", "warden", "--warden")
+    warden = added.splitlines()[0].removeprefix("added: device ")
+    assert run("gates", "check-code", warden, made.code)[0] == 2
+
+
+def test_whom_residents_call_is_named_and_shown_and_claims_are_listed(gates: GateTown, run: Run) -> None:
+    del gates
+    assert run("gates", "contact", "town/near")[:2] == (0, "nobody is named\n")
+    named = ("--name", "night porter", "--phone", "+86 21 5555 0100")
+    assert run("gates", "contact", "town/near", *named)[:2] == (0, "night porter  +86 21 5555 0100\n")
+    assert run("gates", "contact", "town/near")[:2] == (0, "night porter  +86 21 5555 0100\n")
+    assert run("gates", "contact", "town/near", "--name", "x")[0] == 2
+    assert run("gates", "contact", "town/near", "--name", "x", "--phone", "call me")[0] == 2
+    assert run("gates", "claims", "town/near", "--json")[:2] == (0, "[]\n")
+
+
+def test_words_of_others_do_not_move_the_cursor_of_a_terminal() -> None:
+    assert table_of(["evidence"], [["seen\n\x1b[2J"]]).splitlines()[1] == "seen  [2J"
