@@ -135,8 +135,7 @@ def check_gate_code(
         if stay is None or not valid:
             return CodeChecked(valid=False)
         queries.use_code(connection, same[0].id, direction=direction, now=now)
-        car = queries.find_car(connection, stay.household_id)
-    plate = "" if car is None else open_plate(keys, bytes(car.plate_sealed))
+        plate = _plate_of(connection, keys, stay, direction=direction) or ""
     seen = SeenEvent(f"code {same[0].id} {direction}", direction, now, plate)
     record_events(connection, keys, device.facility_id, [seen], source="code", device_id=device.id, now=now)
     return CodeChecked(valid=True, until=stay.ends_at, bay=f"{stay.bay_group} {stay.number}")
@@ -189,7 +188,10 @@ def check_in(
         if direction not in known:
             if not (may_enter(stay, now=now) if direction == "entry" else may_leave(stay, now=now)):
                 raise StayNotNow("not the time for it")
-            seen = SeenEvent(names[direction], direction, now, _plate_of(connection, keys, household_id))
+            plate = _plate_of(connection, keys, stay, direction=direction)
+            if plate is None:
+                raise VehicleNotFound("no car")
+            seen = SeenEvent(names[direction], direction, now, plate)
             record_events(connection, keys, stay.facility_id, [seen], source="self", now=now)
             known[direction] = now
     return CheckedIn(stay_id, known.get("entry"), known.get("exit"))
@@ -212,11 +214,13 @@ def _opens(code: Row[Any], stay: Row[Any], *, direction: Direction, now: datetim
     return code.exit_used_at is None and may_leave(stay, now=now)
 
 
-def _plate_of(connection: Connection, keys: Keys, household_id: int) -> str:
-    car = queries.find_car(connection, household_id)
-    if car is None:
-        raise VehicleNotFound("no car")
-    return open_plate(keys, bytes(car.plate_sealed))
+def _plate_of(connection: Connection, keys: Keys, stay: Row[Any], *, direction: Direction) -> str | None:
+    """Return the plate of the car that leaves: the one that came in; of one that comes: the household's now."""
+    inside = queries.plate_inside(connection, stay.id) if direction == "exit" else None
+    if inside is not None:
+        return open_plate(keys, inside)
+    car = queries.find_car(connection, stay.household_id)
+    return None if car is None else open_plate(keys, bytes(car.plate_sealed))
 
 
 def _new_code() -> str:

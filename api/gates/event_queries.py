@@ -39,7 +39,7 @@ _PASSAGES = text("""
     WHERE facility_id = :facility AND plate_hash = ANY(:hashes)
 """)
 _STAYS = text("""
-    SELECT DISTINCT plate_hash, stay_id, starts_at, ends_at FROM allow_list_rows
+    SELECT plate_hash, stay_id, starts_at, ends_at, removed_at FROM allow_list_rows
     WHERE facility_id = :facility AND plate_hash = ANY(:hashes) AND (removed_at IS NULL OR removed_at > starts_at)
 """)
 _PUT = text("""
@@ -177,7 +177,7 @@ def stays_of(connection: Connection, facility_id: int, hashes: Collection[bytes]
     """Return the stays of plates at a facility as its list had them, without those called off before they began."""
     stays: dict[bytes, list[ListedStay]] = defaultdict(list)
     for row in connection.execute(_STAYS, {"facility": facility_id, "hashes": list(hashes)}).all():
-        stays[bytes(row.plate_hash)].append(ListedStay(row.stay_id, row.starts_at, row.ends_at))
+        stays[bytes(row.plate_hash)].append(ListedStay(row.stay_id, row.starts_at, row.ends_at, row.removed_at))
     return stays
 
 

@@ -82,11 +82,12 @@ def _in_order(passages: set[Passage]) -> Iterable[Passage]:
 
 @dataclass(frozen=True, slots=True)
 class ListedStay:
-    """A stay as the allow-list had it."""
+    """A stay as the allow-list had it; `listed_until` is when it was taken off, None where it never was."""
 
     id: int
     starts_at: datetime
     ends_at: datetime
+    listed_until: datetime | None = None
 
 
 UNSEEN_ENTRY = timedelta(hours=24)
@@ -99,12 +100,15 @@ def stay_of(seen: GateSession, stays: Sequence[ListedStay]) -> int | None:
     """
     Find the stay that a car came for: the first that its time at the facility touches, up to `EARLY` before it begins.
 
-    Of a car that nobody saw come, the last stay that began before it left, within `UNSEEN_ENTRY`.
+    A plate that was taken off the list may be another household's by the time it comes. Of a car that nobody saw come,
+    the last stay that began before it left, within `UNSEEN_ENTRY`.
     """
-    if seen.entered_at is not None:
-        left = seen.left_at or seen.entered_at
-        touched = [s for s in stays if s.starts_at - EARLY <= left and seen.entered_at < s.ends_at]
-        touched = touched if seen.left_at else [s for s in touched if s.starts_at - EARLY <= seen.entered_at]
+    entered = seen.entered_at
+    if entered is not None:
+        left = seen.left_at or entered
+        listed = [s for s in stays if s.listed_until is None or entered < s.listed_until]
+        touched = [s for s in listed if s.starts_at - EARLY <= left and entered < s.ends_at]
+        touched = touched if seen.left_at else [s for s in touched if s.starts_at - EARLY <= entered]
         first = min(touched, key=lambda s: (s.starts_at, s.id), default=None)
         return None if first is None else first.id
     left = seen.began_at

@@ -11,16 +11,29 @@ from sqlalchemy import Connection, text
 
 from api.openings.permit_queries import rights_of_worker
 
-_LATE = text("""
-    WITH over AS (
-        SELECT DISTINCT ON (r.stay_id) r.stay_id, r.facility_id, r.plate_hash, s.household_id, r.starts_at,
+# A row still tells of its stay where it was removed only because the household changed its car. All cars listed while a
+# stay lasted are judged, each if it came in while it was listed; cars come up to two hours early.
+_TELLS_OF_ITS_STAY = """
+    (r.removed_at IS NULL OR r.removed_at >= r.ends_at
+     OR (s.state = 'confirmed' OR s.state = 'given_back' AND s.ended_at > r.starts_at)
+        AND s.bay_id = r.bay_id AND s.during = tstzrange(r.starts_at, r.ends_at)
+        AND r.removed_at > r.starts_at - interval '2 hours')
+"""
+_LATE = text(f"""
+    WITH ended AS (
+        SELECT DISTINCT ON (r.stay_id) r.stay_id, r.facility_id, s.household_id,
                CASE WHEN s.state = 'given_back' THEN least(s.ended_at, r.ends_at) ELSE r.ends_at END AS leave_by
         FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
-        WHERE r.ends_at >= :since AND r.starts_at < :until
-          AND (r.removed_at IS NULL OR r.removed_at >= r.ends_at
-               OR s.state = 'given_back' AND s.ended_at > r.starts_at AND r.removed_at >= s.ended_at)
+        WHERE r.ends_at >= :since AND r.starts_at < :until AND {_TELLS_OF_ITS_STAY}
           AND NOT EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = r.stay_id)
         ORDER BY r.stay_id, r.id DESC
+    ), over AS (
+        SELECT e.stay_id, e.facility_id, e.household_id, e.leave_by, p.plate_hash,
+               CASE WHEN bool_and(p.removed_at IS NOT NULL) THEN max(p.removed_at) END AS listed_until
+        FROM ended e JOIN allow_list_rows p ON p.stay_id = e.stay_id AND p.facility_id = e.facility_id
+        WHERE e.leave_by >= :since AND e.leave_by < :until
+          AND (p.removed_at IS NULL OR p.removed_at > p.starts_at - interval '2 hours')
+        GROUP BY e.stay_id, e.facility_id, e.household_id, e.leave_by, p.plate_hash
     )
     SELECT o.stay_id, o.household_id, o.facility_id, o.leave_by, g.id AS gate_session_id, g.entered_at, g.left_at,
            NOT EXISTS (
@@ -38,22 +51,24 @@ _LATE = text("""
               AND (n.removed_at IS NULL OR n.removed_at > n.starts_at)) AS next_at
     FROM over o
     JOIN gate_sessions g ON g.facility_id = o.facility_id AND g.plate_hash = o.plate_hash
-    WHERE o.leave_by >= :since AND o.leave_by < :until
-      AND (g.entered_at < o.leave_by OR g.state = 'no_entry' AND g.stay_id = o.stay_id)
+    WHERE (g.entered_at < least(o.leave_by, o.listed_until) OR g.state = 'no_entry' AND g.stay_id = o.stay_id)
       AND (g.left_at > o.leave_by OR g.state = 'open')
     ORDER BY o.leave_by, o.stay_id, g.began_at
 """)
-_NO_SHOWS = text("""
+_NO_SHOWS = text(f"""
     SELECT DISTINCT r.stay_id, s.household_id, r.facility_id, r.ends_at
     FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
-    WHERE r.ends_at >= :since AND r.ends_at < :until AND s.state = 'confirmed' AND r.removed_at IS NULL
+    WHERE r.ends_at >= :since AND r.ends_at < :until AND s.state = 'confirmed'
+      AND upper(s.during) = r.ends_at AND {_TELLS_OF_ITS_STAY}
       AND EXISTS (
           SELECT FROM gate_events e
           WHERE e.facility_id = r.facility_id AND e.happened_at BETWEEN r.starts_at AND r.ends_at
       )
       AND NOT EXISTS (
-          SELECT FROM gate_sessions g
-          WHERE g.facility_id = r.facility_id AND g.plate_hash = r.plate_hash AND (
+          SELECT FROM gate_sessions g JOIN allow_list_rows p ON p.plate_hash = g.plate_hash
+          WHERE p.stay_id = r.stay_id AND g.facility_id = r.facility_id AND (
+              p.removed_at IS NULL OR g.began_at < p.removed_at
+          ) AND (
               g.stay_id = r.stay_id
               OR g.began_at < r.ends_at AND (g.state = 'open' OR g.left_at > r.starts_at)
           )
@@ -125,7 +140,8 @@ def late_exits(connection: Connection, *, since: datetime, until: datetime) -> l
 
     A stay that is given back while it lasts ends then. Whoever goes on with another stay at the same facility without a
     gap need not leave, nor does whoever found somebody else on the bay. Cars that came back without having been seen to
-    leave are left out: when they left is not known.
+    leave are left out: when they left is not known. Who changes cars is judged by those that were listed while the stay
+    lasted, whatever is listed now: a stay is there twice where two of them stood on.
     """
     with rights_of_worker(connection):
         rows = connection.execute(_LATE, {"since": since, "until": until}).all()

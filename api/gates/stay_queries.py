@@ -18,6 +18,12 @@ _STAY = text("""
 _CAR = text(
     "SELECT id, plate_sealed, height_m, needs FROM vehicles WHERE household_id = :household AND withdrawn_at IS NULL"
 )
+_INSIDE = text("""
+    SELECT g.plate_sealed FROM allow_list_rows r
+    JOIN gate_sessions g ON g.facility_id = r.facility_id AND g.plate_hash = r.plate_hash
+    WHERE r.stay_id = :stay AND g.state = 'open' AND (r.removed_at IS NULL OR g.entered_at < r.removed_at)
+    ORDER BY g.entered_at DESC LIMIT 1
+""")
 _CONTACT = text("SELECT name, phone FROM facility_contacts WHERE facility_id = :facility")
 _SET_CONTACT = text("""
     INSERT INTO facility_contacts (facility_id, name, phone) VALUES (:facility, :name, :phone)
@@ -79,6 +85,12 @@ def find_stay(connection: Connection, stay_id: int) -> Row[Any] | None:
 def find_car(connection: Connection, household_id: int) -> Row[Any] | None:
     """Return the car a household has now."""
     return connection.execute(_CAR, {"household": household_id}).one_or_none()
+
+
+def plate_inside(connection: Connection, stay_id: int) -> bytes | None:
+    """Return the sealed plate of the car that came in for a stay and stands there, whichever the household has now."""
+    found = connection.scalar(_INSIDE, {"stay": stay_id})
+    return None if found is None else bytes(found)
 
 
 def find_contact(connection: Connection, facility_id: int) -> Row[Any] | None:

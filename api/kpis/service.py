@@ -182,7 +182,9 @@ def _waiting(rows: Sequence[Row[Any]]) -> Json:
 
 
 def _overstays(connection: Connection, stays: Sequence[Row[Any]], *, since: datetime, until: datetime) -> Json:
-    late = late_exits(connection, since=since, until=until)
+    # Of two cars of one stay the one that stood longest is counted.
+    found = sorted(late_exits(connection, since=since, until=until), key=lambda one: one.late_until or until)
+    late = {exit_.stay_id: exit_ for exit_ in found}.values()
     minutes = [(exit_.late_until - exit_.leave_by).total_seconds() / 60 for exit_ in late if exit_.late_until]
     over = sum(stay.state == "confirmed" and since <= stay.ends_at < until for stay in stays)
     return {

@@ -31,18 +31,24 @@ _RECORD_DAYS = 365
 def record_mornings(connection: Connection, *, now: datetime) -> int:
     """Count the mornings of the last days that are over, from what gates saw; return how many."""
     since, until = now - _LOOK_BACK, now - MORNING_LASTS
-    late = {found.stay_id: found for found in late_exits(connection, since=since, until=until) if found.entry_seen}
+    seen = [found for found in late_exits(connection, since=since, until=until) if found.entry_seen]
+    late = {
+        found.stay_id: found for found in sorted(seen, key=_stood)
+    }  # of two cars of a stay the one that stood longest
     with rights_of_worker(connection):
-        seen = queries.list_mornings_seen(connection, since=since, until=until)
-        rows = [_morning(connection, row, late) for row in seen]
+        mornings = queries.list_mornings_seen(connection, since=since, until=until)
+        rows = [_morning(connection, row, late) for row in mornings]
         queries.put_mornings(connection, rows)
     return len(rows)
 
 
+def _stood(late: LateExit) -> timedelta:
+    return MORNING_LASTS if late.late_until is None else late.late_until - late.leave_by
+
+
 def _morning(connection: Connection, seen: Row[Any], late: dict[int, LateExit]) -> dict[str, Any]:
-    longest = MORNING_LASTS
     found = [late[stay] for stay in seen.stays if stay in late]
-    times = [longest if one.late_until is None else one.late_until - one.leave_by for one in found]
+    times = [_stood(one) for one in found]
     return {
         "facility_id": seen.facility_id,
         "morning": seen.morning,

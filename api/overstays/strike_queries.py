@@ -103,9 +103,10 @@ _LEAVING = text("""
               WHERE d.facility_id = g.facility_id AND d.kind = 'gate' AND d.revoked_at IS NULL
           )
           OR EXISTS (
-              SELECT FROM gate_sessions seen JOIN vehicles v ON v.plate_hash = seen.plate_hash
-              WHERE seen.facility_id = g.facility_id AND seen.state = 'open'
-                AND v.household_id = s.household_id AND v.withdrawn_at IS NULL
+              SELECT FROM allow_list_rows r
+              JOIN gate_sessions seen ON seen.facility_id = r.facility_id AND seen.plate_hash = r.plate_hash
+              WHERE r.stay_id = s.id AND r.facility_id = g.facility_id AND seen.state = 'open'
+                AND (r.removed_at IS NULL OR seen.entered_at < r.removed_at)
           )
       )
 """)

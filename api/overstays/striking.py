@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,18 +106,19 @@ def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
     taken_back = 0
     with rights_of_worker(connection):
         since = now - LOOK_BACK
-        late = {one.stay_id: one for one in late_exits(connection, since=since, until=now) if one.entry_seen}
+        late: dict[int, list[LateExit]] = defaultdict(list)
+        for one in late_exits(connection, since=since, until=now):
+            if one.entry_seen:
+                late[one.stay_id].append(one)
         rows = queries.list_unappealed(connection, since=since)
         places = read_places(connection, [row.facility_id for row in rows])
         for row in rows:
-            if not _is_borne_out(row, late.get(row.stay_id), places[row.facility_id].policy):
+            if not any(_is_borne_out(row, one, places[row.facility_id].policy) for one in late[row.stay_id]):
                 taken_back += _take_back(connection, row.id, row.household_id, now=now)
     return taken_back
 
 
-def _is_borne_out(struck: Row[Any], late: LateExit | None, policy: Policy) -> bool:
-    if late is None:
-        return False
+def _is_borne_out(struck: Row[Any], late: LateExit, policy: Policy) -> bool:
     return late.late_until is None or late.late_until >= struck.late_until or _is_over(late, policy)
 
 

@@ -14,7 +14,8 @@ from api.jobs.queries import work
 from api.overstays.appeals import appeal, decide
 from api.overstays.consequences import carry_out_due
 from api.overstays.striking import strike_late_leavers
-from tests.api.accounts import SomeAccount
+from api.vehicles.service import register_vehicle, withdraw_vehicle
+from tests.api.accounts import KEYS, SomeAccount
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
 
 DAY = timedelta(days=1)
@@ -41,6 +42,15 @@ class Late:
         left = leave_by + late_min * MINUTE
         self.gates.send(SeenEvent(f"out {number}", "exit", left, PLATE), now=told or left)
         return left
+
+    def change_car(self, plate: str | None, *, now: datetime) -> None:
+        """Withdraw the household's car, register another one where one is named, and let the list follow."""
+        with self.gates.engine.begin() as connection:
+            open_as(connection, self.who.principal)
+            withdraw_vehicle(connection, self.who.household_id)
+            if plate is not None:
+                register_vehicle(connection, KEYS, self.who.household_id, plate=plate, height_m=None, needs="")
+        self.gates.refresh(now)
 
     def strike(self, now: datetime) -> int:
         with work(self.gates.engine) as connection:

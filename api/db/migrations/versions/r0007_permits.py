@@ -1,4 +1,4 @@
-"""Bays that come anew on record for the waitlist; parts of nights on bays that are in use."""
+"""Bays that come anew on record for the waitlist; parts of nights on bays that are in use; lists that keep what was."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 _HERE = Path(__file__).parent
+_REPLACED = (("r0002_finding.sql", "longest_part"), ("r0005_gates.sql", "allowed_stays"))
 
 
 def upgrade() -> None:
@@ -21,13 +22,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it, and put the function back as revision 0002 made it."""
+    """Undo it, and put the functions back as earlier revisions made them."""
     op.execute(_parts()[1])
-    made = (_HERE / "r0002_finding.sql").read_text(encoding="utf-8")
-    found = re.search(r"^CREATE (FUNCTION longest_part\(.*?^\$\$;)$", made, re.MULTILINE | re.DOTALL)
-    if found is None:
-        raise LookupError("r0002_finding.sql does not make longest_part")
-    op.execute(f"CREATE OR REPLACE {found[1]}")
+    for name, function in _REPLACED:
+        made = (_HERE / name).read_text(encoding="utf-8")
+        found = re.search(rf"^CREATE (FUNCTION {function}\(.*?^\$\$;)$", made, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise LookupError(f"{name} does not make {function}")
+        op.execute(f"CREATE OR REPLACE {found[1]}")
 
 
 def _parts() -> tuple[str, str]:

@@ -93,6 +93,39 @@ BEGIN
 END
 $$;
 
+-- As in revision 0005, which r0007_permits.py puts back, but for stays that are over. What was listed for them is history:
+-- a car that is changed or withdrawn later changes nothing about which one was there.
+CREATE OR REPLACE FUNCTION allowed_stays(place BIGINT, at TIMESTAMP WITH TIME ZONE)
+RETURNS TABLE (
+    stay_id BIGINT, bay_id BIGINT, kind TEXT, plate_hash BYTEA, plate_sealed BYTEA,
+    starts_at TIMESTAMP WITH TIME ZONE, ends_at TIMESTAMP WITH TIME ZONE
+) LANGUAGE sql STABLE AS $$
+    SELECT s.id, s.bay_id, s.kind, car.plate_hash, car.plate_sealed, lower(s.during), upper(s.during)
+    FROM bay_groups g
+    JOIN bays b ON b.bay_group_id = g.id
+    CROSS JOIN LATERAL (
+        SELECT s.id, s.bay_id, s.household_id, s.permit_id, s.kind, s.during FROM stays s
+        WHERE s.bay_id = b.id AND s.bay_id IS NOT NULL AND s.state IN ('held', 'confirmed') AND s.state = 'confirmed'
+          AND s.during && tstzrange(at - interval '2 days', NULL)
+        OFFSET 0  -- bay by bay: the planner takes a facility for half a small city, and would read every stay there is
+    ) s
+    CROSS JOIN LATERAL (
+        SELECT v.plate_hash, v.plate_sealed FROM vehicles v
+        WHERE v.household_id = s.household_id AND v.withdrawn_at IS NULL
+          AND (upper(s.during) > at OR NOT EXISTS (SELECT FROM allow_list_rows r WHERE r.stay_id = s.id))
+        UNION ALL
+        SELECT r.plate_hash, r.plate_sealed FROM allow_list_rows r
+        WHERE r.stay_id = s.id AND r.removed_version IS NULL AND upper(s.during) <= at
+    ) car
+    LEFT JOIN permits p ON p.id = s.permit_id
+    WHERE g.facility_id = place AND p.state IS DISTINCT FROM 'offered'
+      AND NOT EXISTS (
+          SELECT FROM plates_off_list o
+          WHERE o.household_id = s.household_id AND o.starts_at <= greatest(at, lower(s.during))
+            AND o.ends_at > greatest(at, lower(s.during)) AND upper(s.during) > at
+      )
+$$;
+
 -- DOWN
 ALTER TABLE strikes DROP COLUMN struck_by;
 DELETE FROM waitlist_releases WHERE cause = 'added';
