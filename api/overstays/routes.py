@@ -26,6 +26,7 @@ from api.overstays.schemas import (
     StrikeOut,
     StrikePage,
     figures_out,
+    late_car_out,
     policy_out,
     strike_out,
 )
@@ -138,9 +139,4 @@ def get_late_cars(
     own_place(transaction, facility, principal=principal)
     response.headers["Cache-Control"] = "no-store"
     cars = list_late_cars(transaction, keys_of(request), facility, now=datetime.now(UTC))
-    return [
-        LateCarOut(
-            stay=c.stay_id, plate=c.plate, bay=c.bay, leave_by=c.leave_by, late_min=c.late_min, to_review=c.to_review
-        )
-        for c in cars
-    ]
+    return [late_car_out(car) for car in cars]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from api.accounts.schemas import NO_ZERO, Incoming
-from api.overstays.late_cars import Figures
+from api.overstays.late_cars import Figures, LateCar
 from api.overstays.policy import Act, Policy
 
 Words = Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_ZERO)]
@@ -134,6 +134,18 @@ def strike_out(row: Row[Any]) -> StrikeOut:
         appeal = AppealOut.model_validate({name: getattr(row, name) for name in AppealOut.model_fields})
     late_min = int((row.late_until - row.leave_by) / timedelta(minutes=1))
     return StrikeOut.model_validate({**values, "facility": row.facility_id, "late_min": late_min, "appeal": appeal})
+
+
+def late_car_out(car: LateCar) -> LateCarOut:
+    """Show a car that is still there."""
+    return LateCarOut(
+        stay=car.stay_id,
+        plate=car.plate,
+        bay=car.bay,
+        leave_by=car.leave_by,
+        late_min=car.late_min,
+        to_review=car.to_review,
+    )
 
 
 def policy_out(policy: Policy) -> PolicyModel:

@@ -274,9 +274,9 @@ def test_the_command_prints_the_figures(late: Late, engine: Engine, run: Run, mo
     with engine.begin() as connection:
         connection.execute(text(row), {"f": late.gates.town.near})
     late.struck(0)
-    code, out, _ = run("overstays", "town", "--from", "2026-03-01", "--to", "2026-03-09")
+    code, out, _ = run("overstays", "figures", "town", "--from", "2026-03-01", "--to", "2026-03-09")
     assert code == 0
     assert out.splitlines()[0] == "20 cars seen, 3 beyond the grace (15.0 %); those late 15 min on average"
     assert out.splitlines()[2].split() == ["warning", "1", "0", "0"]
-    code, out, _ = run("overstays", "town", "--from", "2026-04-01", "--to", "2026-04-09")
+    code, out, _ = run("overstays", "figures", "town", "--from", "2026-04-01", "--to", "2026-04-09")
     assert (code, out.strip()) == (0, "0 cars seen, 0 beyond the grace (–); those late – on average")
