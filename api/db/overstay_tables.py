@@ -57,6 +57,7 @@ strikes = Table(
     Column("effect", Text, nullable=False, server_default=text("'waiting'")),
     Column("did", JSONB),
     Column("struck_by", BigInteger),
+    Column("policy", JSONB, nullable=False),
     UniqueConstraint("stay_id"),
     CheckConstraint("leave_by < late_until", name="late"),
     CheckConstraint("struck_at <= appeal_until AND struck_at <= effective_at AND leave_by < expires_at", name="times"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from api.errors import TellsWhy
 
 Act = Literal["warning", "fee", "suspension", "end"]
+_HARDER_AND_HARDER: tuple[str, ...] = get_args(Act)
 
 
 class UnusablePolicy(TellsWhy):
@@ -104,14 +105,20 @@ def policy_from(document: Mapping[str, Any]) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """A late exit that was struck; `lifted` ones count for nothing."""
+    """A late exit that was struck; it counts until it expires, and `lifted` ones count for nothing."""
 
     stay_id: int
     leave_by: datetime
+    expires_at: datetime
     lifted: bool = False
 
 
-def places_of(offences: Iterable[Offence], *, expires_days: int) -> dict[int, int]:
+def hardness(act: str, *, amount_cents: int | None, nights: int | None) -> tuple[int, int]:
+    """Say how hard a consequence is, to compare with another."""
+    return _HARDER_AND_HARDER.index(act), amount_cents or nights or 0
+
+
+def places_of(offences: Sequence[Offence]) -> dict[int, int]:
     """
     Say of every strike which one it is: 1 and how many before it still counted when it was earned; 0 of a lifted one.
 
@@ -125,9 +132,8 @@ def places_of(offences: Iterable[Offence], *, expires_days: int) -> dict[int, in
     standing: Sequence[Offence] = sorted(
         (one for one in offences if not one.lifted), key=lambda one: (one.leave_by, one.stay_id)
     )
-    lasts = timedelta(days=expires_days)
     counted = {
-        one.stay_id: 1 + sum(before.leave_by > one.leave_by - lasts for before in standing[:number])
+        one.stay_id: 1 + sum(before.expires_at > one.leave_by for before in standing[:number])
         for number, one in enumerate(standing)
     }
     return {one.stay_id: 0 for one in offences if one.lifted} | counted

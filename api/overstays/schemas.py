@@ -69,7 +69,9 @@ class StrikeOut(BaseModel):
     late_until: datetime
     late_min: int
     state: Literal["standing", "lifted"]
-    place: int = Field(description="Which strike of the household it is, of those that count; 0 of a lifted one")
+    place: int = Field(
+        description="Which strike of the household it is, of those that count, as told or fewer; 0 of a lifted one"
+    )
     act: Act
     amount_cents: int | None
     nights: int | None

@@ -37,9 +37,9 @@ _UNAPPEALED = text(f"""
 """)
 _ADD = text("""
     INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, appeal_until,
-        place, act, amount_cents, nights, effective_at, struck_by)
+        place, act, amount_cents, nights, effective_at, policy, struck_by)
     VALUES (:household_id, :facility_id, :stay_id, :leave_by, :late_until, :struck_at, :expires_at, :appeal_until,
-        :place, :act, :amount_cents, :nights, :effective_at, :struck_by)
+        :place, :act, :amount_cents, :nights, :effective_at, CAST(:policy AS jsonb), :struck_by)
     ON CONFLICT (stay_id) DO NOTHING RETURNING id
 """)
 _CHANGE = text("""
@@ -181,7 +181,7 @@ def list_unappealed(connection: Connection, *, since: datetime) -> Sequence[Row[
 
 def add_strike(connection: Connection, values: Mapping[str, Any]) -> int | None:
     """Store a strike; None where its stay has one."""
-    found: int | None = connection.scalar(_ADD, values)
+    found: int | None = connection.scalar(_ADD, {**values, "policy": json.dumps(values["policy"])})
     return found
 
 

@@ -16,7 +16,7 @@ from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
 from api.overstays.consequences import Strike, keep_plate_off, strike_of, undo
-from api.overstays.policy import DEFAULT, Offence, Policy, places_of, policy_from
+from api.overstays.policy import DEFAULT, Offence, Policy, hardness, places_of, policy_from
 from api.webhooks.service import tell_owner
 
 LOOK_BACK = timedelta(days=4)
@@ -111,15 +111,14 @@ def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
             if one.entry_seen:
                 late[one.stay_id].append(one)
         rows = queries.list_unappealed(connection, since=since)
-        places = read_places(connection, [row.facility_id for row in rows])
         for row in rows:
-            if not any(_is_borne_out(row, one, places[row.facility_id].policy) for one in late[row.stay_id]):
+            if not any(_is_borne_out(row, one) for one in late[row.stay_id]):
                 taken_back += _take_back(connection, row.id, row.household_id, now=now)
     return taken_back
 
 
-def _is_borne_out(struck: Row[Any], late: LateExit, policy: Policy) -> bool:
-    return late.late_until is None or late.late_until >= struck.late_until or _is_over(late, policy)
+def _is_borne_out(struck: Row[Any], late: LateExit) -> bool:
+    return late.late_until is None or late.late_until >= struck.late_until or _is_over(late, policy_from(struck.policy))
 
 
 def _take_back(connection: Connection, strike_id: int, household_id: int, *, now: datetime) -> bool:
@@ -186,13 +185,20 @@ def _strike(
     connection: Connection, late: LateExit, place: Place, *, by: int | None = None, now: datetime
 ) -> Row[Any] | None:
     """
-    Strike one late exit, and weigh the household's others again: an older one may have come late.
+    Strike one late exit, and weigh it beside the household's others.
 
     Returns None when it is struck already.
     """
     queries.lock_household(connection, late.household_id)
     policy = place.policy
-    rung = policy.rung(1)
+    expires_at = late.leave_by + timedelta(days=policy.expires_days)
+    others = [
+        row
+        for row in queries.list_of_household(connection, late.household_id)
+        if row.neighbourhood_id == place.neighbourhood_id
+    ]
+    number = places_of([*map(_offence, others), Offence(late.stay_id, late.leave_by, expires_at)])[late.stay_id]
+    rung = policy.rung(number)
     strike_id = queries.add_strike(
         connection,
         {
@@ -202,13 +208,14 @@ def _strike(
             "leave_by": late.leave_by,
             "late_until": late.late_until,
             "struck_at": now,
-            "expires_at": late.leave_by + timedelta(days=policy.expires_days),
+            "expires_at": expires_at,
             "appeal_until": now + timedelta(days=policy.appeal_days),
-            "place": 1,
+            "place": number,
             "act": rung.act,
             "amount_cents": rung.amount_cents,
             "nights": rung.nights,
             "effective_at": now + timedelta(hours=policy.wait_h),
+            "policy": policy.document(),
             "struck_by": by,
         },
     )
@@ -225,28 +232,30 @@ def weigh(connection: Connection, household_id: int, *, now: datetime) -> None:
     """
     Work out anew which strike of its household each one is, and what follows from it.
 
-    What was done and is now too hard is undone, and the milder consequence waits in its place; what was done is never
-    made harder. The caller holds `lock_household`.
+    Each counts until it expires, and is weighed by the rules that held when it was given. What was done and is now too
+    hard is undone, and the milder consequence waits in its place; none is ever made harder than its household was told.
+    The caller holds `lock_household`.
     """
     with rights_of_worker(connection):
         rows = queries.list_of_household(connection, household_id)
-        places = read_places(connection, [row.facility_id for row in rows])
-        for neighbourhood in {place.neighbourhood_id for place in places.values()}:
-            _weigh_in(connection, [row for row in rows if row.neighbourhood_id == neighbourhood], places, now=now)
+        for neighbourhood in {row.neighbourhood_id for row in rows}:
+            _weigh_in(connection, [row for row in rows if row.neighbourhood_id == neighbourhood], now=now)
 
 
-def _weigh_in(connection: Connection, rows: Sequence[Row[Any]], places: dict[int, Place], *, now: datetime) -> None:
-    policy = places[rows[0].facility_id].policy
-    offences = [Offence(row.stay_id, row.leave_by, lifted=row.state == "lifted") for row in rows]
-    found = places_of(offences, expires_days=policy.expires_days)
+def _weigh_in(connection: Connection, rows: Sequence[Row[Any]], *, now: datetime) -> None:
+    found = places_of([_offence(row) for row in rows])
     for row in rows:
         before = strike_of(row)
-        after = _weighed(connection, before, found[row.stay_id], policy, now=now)
+        after = _weighed(connection, before, found[row.stay_id], policy_from(row.policy), now=now)
         is_open = any(_is_appealed(other) and rests_on(row, other) for other in rows)
         if after.act == "end" and after.effect == "waiting" and not after.did and after.place and not is_open:
             after = keep_plate_off(connection, after, row, now=now)
         if after != before:
             queries.change_strike(connection, after.columns())
+
+
+def _offence(row: Row[Any]) -> Offence:
+    return Offence(row.stay_id, row.leave_by, row.expires_at, lifted=row.state == "lifted")
 
 
 def rests_on(strike: Row[Any], other: Row[Any]) -> bool:
@@ -262,14 +271,12 @@ def _is_appealed(row: Row[Any]) -> bool:
 def _weighed(connection: Connection, strike: Strike, place: int, policy: Policy, *, now: datetime) -> Strike:
     if not place:
         return undo(connection, strike, now=now).changed(place=0, effect="undone")
-    if place == strike.place:
-        return strike
+    if place >= strike.place:
+        return strike  # a late exit that was told of later was not counted when its household was told of this one
     rung = policy.rung(place)
-    if strike.effect == "done":
-        if place > strike.place:
-            return strike.changed(place=place)
-        if rung.act == strike.act and rung.nights == strike.nights and rung.amount_cents == strike.amount_cents:
-            return strike.changed(place=place)
+    stands = hardness(strike.act, amount_cents=strike.amount_cents, nights=strike.nights)
+    if hardness(rung.act, amount_cents=rung.amount_cents, nights=rung.nights) >= stands:
+        return strike.changed(place=place)
     undone = undo(connection, strike, now=now)
     soonest = max(strike.effective_at, now) if strike.effect == "done" else strike.effective_at
     return undone.changed(

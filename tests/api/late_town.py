@@ -13,6 +13,8 @@ from api.gates.events import SeenEvent
 from api.jobs.queries import work
 from api.overstays.appeals import appeal, decide
 from api.overstays.consequences import carry_out_due
+from api.overstays.policy import Policy
+from api.overstays.strike_queries import put_policy
 from api.overstays.striking import strike_late_leavers
 from api.vehicles.service import register_vehicle, withdraw_vehicle
 from tests.api.accounts import KEYS, SomeAccount
@@ -95,6 +97,13 @@ class Late:
             connection.execute(text("SELECT set_config('role', 'baytide_service', true)"))
             connection.execute(text("SELECT set_config('baytide.roles', 'planner', true)"))
             decide(connection, self.strike_id(number), decision=decision, note="seen", account_id=None, now=now)
+
+    def set_rules(self, policy: Policy) -> None:
+        """Change what follows from strikes, from now on."""
+        with self.gates.engine.begin() as connection:
+            put_policy(
+                connection, self.gates.town.neighbourhood, policy.document(), account_id=None, now=datetime.now(UTC)
+            )
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         rows = self.gates.rows("SELECT facts FROM notices WHERE kind = :kind ORDER BY id", kind=kind)

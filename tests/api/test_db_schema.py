@@ -15,6 +15,7 @@ from api.db.migrating import alembic_config, migrate
 from api.db.preparing import check_database
 from api.db.schema import metadata
 from api.errors import DatabaseUnavailable
+from api.overstays.policy import DEFAULT, policy_from
 
 
 def fresh(cluster: PrivateCluster, name: str) -> Engine:
@@ -65,6 +66,28 @@ def test_the_text_of_every_check_is_the_same_on_both_sides(cluster: PrivateClust
         theirs = {row[:3] for row in defined.execute(question)}
     other.dispose()
     assert ours == theirs
+
+
+def test_strikes_given_before_their_rules_were_kept_have_those_of_today(cluster: PrivateCluster) -> None:
+    engine = fresh(cluster, "strikes_before")
+    check_database(engine)
+    migrate(engine)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0006")
+        connection.execute(text("SET LOCAL session_replication_role = replica"))  # of strangers' rows there is none
+        connection.execute(
+            text(
+                "INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, "
+                "appeal_until, place, act, effective_at) VALUES (1, 1, 1, '2026-03-03', '2026-03-04', '2026-03-04', "
+                "'2026-09-03', '2026-03-09', 1, 'warning', '2026-03-05')"
+            )
+        )
+    migrate(engine)
+    with engine.begin() as connection:
+        assert policy_from(connection.execute(text("SELECT policy FROM strikes")).scalar_one()) == DEFAULT
+        forced = text("SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname = 'strikes'")
+        assert connection.execute(forced).scalar_one()
+    engine.dispose()
 
 
 def test_migrations_go_down_and_up_again(cluster: PrivateCluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from starlette.routing import BaseRoute, Mount
 
 from api.app import create_app
+from api.overstays.policy import DEFAULT
 from tests.api.accounts import (
     make_account,
     make_committee_worker,
@@ -341,6 +343,7 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         "facility": estates.garage,
         "tonight": datetime.now(UTC) + timedelta(hours=1),
         "tomorrow": datetime.now(UTC) + timedelta(hours=9),
+        "policy": json.dumps(DEFAULT.document()),
     }
 
     def one(statement: str) -> int:
@@ -413,9 +416,9 @@ def _objects(connection: Connection, estates: Estates, account: int, household: 
         ),
         "strike": one(
             """INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at,
-                   appeal_until, place, act, effective_at)
+                   appeal_until, place, act, effective_at, policy)
                SELECT household_id, :facility, id, now(), now() + '1 hour', now(), now() + '9 days', now() + '7 days',
-                   1, 'warning', now() FROM stays WHERE id = :stay RETURNING id"""
+                   1, 'warning', now(), CAST(:policy AS jsonb) FROM stays WHERE id = :stay RETURNING id"""
         ),
         "notice": one(
             """INSERT INTO notices (household_id, kind, stay_id, facts)

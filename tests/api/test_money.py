@@ -212,8 +212,8 @@ def test_the_deposit_of_a_round_is_taken_when_the_permit_begins_and_waits_for_st
     connection.execute(
         text(
             "INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, "
-            "appeal_until, place, act, effective_at) VALUES (:h, :f, :s, '2026-12-05T23:00Z', '2026-12-06T01:00Z', "
-            "'2026-12-06T01:05Z', '2027-12-06Z', '2026-12-13Z', 1, 'warning', '2026-12-13Z')"
+            "appeal_until, place, act, effective_at, policy) VALUES (:h, :f, :s, '2026-12-05T23:00Z', "
+            "'2026-12-06T01:00Z', '2026-12-06T01:05Z', '2027-12-06Z', '2026-12-13Z', 1, 'warning', '2026-12-13Z', '{}')"
         ),
         {"h": holder.id, "f": town.near, "s": stay},
     )

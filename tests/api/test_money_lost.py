@@ -252,8 +252,8 @@ def add_strike(connection: Connection, town: Town, who: Household, *, effect: st
     return one(
         connection,
         "INSERT INTO strikes (household_id, facility_id, stay_id, leave_by, late_until, struck_at, expires_at, "
-        "appeal_until, place, act, amount_cents, effective_at, effect) VALUES (:h, :f, :s, :at, "
-        "CAST(:at AS timestamptz) + interval '1 hour', :now, :later, :later, 2, 'fee', :cents, :later, :effect) "
+        "appeal_until, place, act, amount_cents, effective_at, effect, policy) VALUES (:h, :f, :s, :at, "
+        "CAST(:at AS timestamptz) + interval '1 hour', :now, :later, :later, 2, 'fee', :cents, :later, :effect, '{}') "
         "RETURNING id",
         h=who.id,
         f=town.near,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from random import Random
 from typing import Any
@@ -17,7 +18,7 @@ from api.openings.permit_queries import active_permits
 from api.overstays import jobs
 from api.overstays.appeals import AppealImpossible, StrikeNotFound
 from api.overstays.jobs import strike_late_cars
-from api.overstays.policy import DEFAULT, Offence, UnusablePolicy, places_of, policy_from
+from api.overstays.policy import DEFAULT, Offence, Rung, UnusablePolicy, places_of, policy_from
 from tests.api.accounts import make_owner
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE
@@ -29,33 +30,38 @@ from tests.api.test_permit_nights import garage_of_three, nights_in, sell
 # ---------------------------------------------------------------------------------------------------------- the ladder
 
 EXITS = st.lists(
-    st.tuples(st.integers(0, 400), st.booleans()).map(lambda drawn: (START + drawn[0] * DAY, drawn[1])),
+    st.tuples(st.integers(0, 400), st.integers(1, 200), st.booleans()),
     max_size=12,
-).map(lambda rows: [Offence(number, at, lifted=lifted) for number, (at, lifted) in enumerate(rows)])
+).map(lambda rows: [exit_of(number, day, days, lifted=lifted) for number, (day, days, lifted) in enumerate(rows)])
 
 
-@given(EXITS, st.randoms(use_true_random=False), st.integers(1, 200))
-def test_the_same_late_exits_in_any_order_give_the_same_strikes(
-    exits: list[Offence], chance: Random, expires: int
-) -> None:
+def exit_of(number: int, day: int, expires_days: int = 180, *, lifted: bool = False) -> Offence:
+    leave_by = START + day * DAY
+    return Offence(number, leave_by, leave_by + expires_days * DAY, lifted=lifted)
+
+
+@given(EXITS, st.randoms(use_true_random=False))
+def test_the_same_late_exits_in_any_order_give_the_same_strikes(exits: list[Offence], chance: Random) -> None:
     shuffled = list(exits)
     chance.shuffle(shuffled)
-    assert places_of(shuffled, expires_days=expires) == places_of(exits, expires_days=expires)
+    assert places_of(shuffled) == places_of(exits)
 
 
-@given(EXITS, st.integers(1, 200))
-def test_lifting_a_strike_never_makes_another_one_harder(exits: list[Offence], expires: int) -> None:
-    before = places_of(exits, expires_days=expires)
+@given(EXITS)
+def test_lifting_a_strike_never_makes_another_one_harder(exits: list[Offence]) -> None:
+    before = places_of(exits)
     for one in exits:
-        lifted = [Offence(o.stay_id, o.leave_by, lifted=o.lifted or o is one) for o in exits]
-        after = places_of(lifted, expires_days=expires)
+        after = places_of([replace(o, lifted=o.lifted or o is one) for o in exits])
         assert after[one.stay_id] == 0
         assert all(after[stay] <= before[stay] for stay in before)
 
 
 def test_an_expired_strike_counts_no_more() -> None:
-    exits = [Offence(1, START), Offence(2, START + 179 * DAY), Offence(3, START + 181 * DAY)]
-    assert places_of(exits, expires_days=180) == {1: 1, 2: 2, 3: 2}
+    assert places_of([exit_of(1, 0), exit_of(2, 179), exit_of(3, 181)]) == {1: 1, 2: 2, 3: 2}
+
+
+def test_each_strike_expires_by_the_rules_it_was_given_under() -> None:
+    assert places_of([exit_of(1, 0, 2), exit_of(2, 5, 2), exit_of(3, 6, 180)]) == {1: 1, 2: 1, 3: 2}
 
 
 def test_whoever_is_struck_more_often_than_there_are_rungs_stays_on_the_last() -> None:
@@ -256,6 +262,18 @@ def test_a_gate_that_was_cut_off_changes_nothing_about_which_strike_is_which(lat
     assert [row[:2] for row in late.strikes()] == [(1, "warning"), (2, "fee")]
 
 
+def test_whoever_was_told_of_a_warning_keeps_it_when_a_gate_tells_of_an_older_late_exit(late: Late) -> None:
+    """It would have been the second, and a fee; the next one counts both."""
+    late.night(0, late_min=None)
+    late.struck(1)
+    now = START + 2 * DAY
+    late.gates.send(SeenEvent("out 0", "exit", START + 14 * HOUR + 30 * MINUTE, PLATE), now=now)
+    assert late.strike(now) == 1
+    assert [row[:2] for row in late.strikes()] == [(1, "warning"), (1, "warning")]
+    late.struck(3)
+    assert late.strikes()[2][:2] == (3, "suspension")
+
+
 def test_nothing_follows_before_its_time(late: Late) -> None:
     now = late.struck(0)
     assert (late.carry_out(now + 23 * HOUR), late.carry_out(now + 25 * HOUR), late.carry_out(now + 26 * HOUR)) == (
@@ -401,6 +419,75 @@ def test_an_appeal_against_what_led_to_the_end_puts_the_plate_back_onto_the_list
     assert late.bans() == [(noon(now), noon(now) + 37 * DAY)]
     late.appeal(3, now=now + 2 * DAY)
     assert late.bans() == [(noon(now), now + 2 * DAY)]
+
+
+@pytest.mark.parametrize(
+    ("change", "third"),
+    [
+        ({"expires_days": 180}, (2, "fee")),
+        ({"expires_days": 1, "ladder": DEFAULT.ladder[2:]}, (2, "end")),
+        ({"ladder": (Rung("end", nights=90),)}, (2, "end")),
+    ],
+)
+def test_a_change_of_the_rules_leaves_strikes_as_they_were_given(
+    late: Late, change: dict[str, Any], third: tuple[int, str]
+) -> None:
+    """Two warnings on nights 0 and 5, each of which counts for two days."""
+    rules = replace(DEFAULT, expires_days=2)
+    late.set_rules(rules)
+    late.struck(0)
+    late.struck(5)
+    late.set_rules(replace(rules, **change))
+    late.struck(6)
+    assert [row[:2] for row in late.strikes()] == [(1, "warning"), (1, "warning"), third]
+
+
+def test_a_lifted_strike_lets_later_ones_weigh_less_by_their_own_rules(late: Late) -> None:
+    """Three strikes under three ladders: the third was an end, and the second rung of its ladder is a fee of 9.00."""
+    now = START
+    for night, second in enumerate((5000, 700, 900)):
+        late.set_rules(
+            replace(DEFAULT, ladder=(Rung("warning"), Rung("fee", amount_cents=second), Rung("end", nights=30)))
+        )
+        now = late.struck(night)
+    late.set_rules(replace(DEFAULT, ladder=(Rung("end", nights=90),)))
+    late.appeal(1, now=now)
+    late.decide(1, "lifted", now=now)
+    assert [row[:2] for row in late.strikes()] == [(0, "warning"), (1, "warning"), (2, "fee")]
+    assert late.gates.rows("SELECT amount_cents FROM strikes WHERE act = 'fee'") == [(900,)]
+    assert late.bans() == []
+
+
+def test_a_suspension_that_is_partly_served_is_never_made_longer_again(late: Late) -> None:
+    """Every strike from the second on suspends for a week; four nights of the third's were served before an appeal."""
+    late.set_rules(replace(DEFAULT, appeal_days=20, ladder=(Rung("warning"), Rung("suspension", nights=7))))
+    late.struck(0)
+    late.struck(2)
+    now = late.struck(4) + 25 * HOUR
+    late.carry_out(now)
+    later = noon(now) + 4 * DAY
+    late.appeal(3, now=later)
+    late.appeal(1, now=later)
+    late.decide(1, "lifted", now=later)
+    assert late.gates.rows("SELECT place, act, nights FROM strikes ORDER BY leave_by") == [
+        (0, "warning", None),
+        (1, "warning", None),
+        (2, "suspension", 3),
+    ]
+
+
+def test_a_strike_is_borne_out_by_the_grace_it_was_given_under(late: Late) -> None:
+    """A gate tells later that the car left ten minutes late: no strike then, though it would be one now."""
+    leave_by = late.night(0, late_min=None)
+    late.gates.send(SeenEvent("out again", "exit", leave_by + 2 * HOUR, PLATE), now=leave_by + 3 * HOUR)
+    assert late.strike(leave_by + 3 * HOUR) == 1
+    late.set_rules(replace(DEFAULT, grace_min=5))
+    late.gates.send(
+        SeenEvent("out", "exit", leave_by + 10 * MINUTE, PLATE),
+        SeenEvent("in again", "entry", leave_by + HOUR, PLATE),
+        now=leave_by + 4 * HOUR,
+    )
+    assert strike_late_cars(late.gates.engine, now=leave_by + 4 * HOUR)["taken_back"] == 1
 
 
 def test_a_strike_that_is_lifted_leaves_the_plate_on_the_list(late: Late) -> None:

@@ -9,6 +9,21 @@ ALTER TABLE waitlist_releases ADD CONSTRAINT waitlist_releases_permit_check CHEC
 -- Who struck a car that had to be reviewed; nobody where the rule did.
 ALTER TABLE strikes ADD COLUMN struck_by BIGINT;
 
+-- The rules that held when a strike was given; of those given before this was kept, the rules of today. Whoever owns the
+-- table sees no row of it while its policies are forced on owners too.
+ALTER TABLE strikes ADD COLUMN policy JSONB, NO FORCE ROW LEVEL SECURITY;
+UPDATE strikes s SET policy = COALESCE(
+    (SELECT p.policy FROM overstay_policies p JOIN facilities f ON f.neighbourhood_id = p.neighbourhood_id
+     WHERE f.id = s.facility_id),
+    '{"grace_min": 15, "remind_min": 30, "expires_days": 180, "appeal_days": 7, "wait_h": 24, "ladder": [
+        {"act": "warning", "amount_cents": null, "nights": null},
+        {"act": "fee", "amount_cents": 5000, "nights": null},
+        {"act": "suspension", "amount_cents": null, "nights": 7},
+        {"act": "end", "amount_cents": null, "nights": 30}
+    ]}'
+);
+ALTER TABLE strikes ALTER COLUMN policy SET NOT NULL, FORCE ROW LEVEL SECURITY;
+
 -- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
 CREATE OR REPLACE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
@@ -127,7 +142,7 @@ RETURNS TABLE (
 $$;
 
 -- DOWN
-ALTER TABLE strikes DROP COLUMN struck_by;
+ALTER TABLE strikes DROP COLUMN struck_by, DROP COLUMN policy;
 DELETE FROM waitlist_releases WHERE cause = 'added';
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_permit_check;
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
