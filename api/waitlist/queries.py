@@ -179,7 +179,7 @@ def add_entries(
 ) -> list[Row[Any]]:
     """Let applications wait; return the entries with their application."""
     values = {name: array_text(column) for name, column in columns.items()}
-    hexes = "{" + ",".join(draw.hex() for draw in draws) + "}"
+    hexes = "{" + ",".join(f'"{draw.hex()}"' for draw in draws) + "}"
     return list(connection.execute(_JOIN, {**values, "draws": hexes, "now": now}).all())
 
 
