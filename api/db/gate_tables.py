@@ -82,6 +82,8 @@ allow_list_pushes = Table(
     _version("version", nullable=True),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     _moment("next_at"),
+    Column("error", Text),
+    _moment("failing_since", nullable=True),
 )
 
 plates_off_list = Table(

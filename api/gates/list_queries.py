@@ -76,19 +76,6 @@ _BACK_ON_LIST = text("""
     UPDATE plates_off_list SET ends_at = greatest(starts_at, CAST(:now AS timestamptz))
     WHERE household_id = :household AND ends_at > :now
 """)
-_TO_PUSH = text("""
-    SELECT DISTINCT f.id, f.owner_id FROM facilities f JOIN webhook_endpoints e ON e.owner_id = f.owner_id
-    WHERE e.removed_at IS NULL ORDER BY f.id
-""")
-_PUSHED = text("""
-    SELECT endpoint_id, version, failures, next_at FROM allow_list_pushes WHERE facility_id = :facility
-""")
-_NOTE_PUSH = text("""
-    INSERT INTO allow_list_pushes (endpoint_id, facility_id, version, failures, next_at)
-    VALUES (:endpoint, :facility, :version, :failures, :next_at)
-    ON CONFLICT (endpoint_id, facility_id) DO UPDATE
-    SET version = excluded.version, failures = excluded.failures, next_at = excluded.next_at
-""")
 _PLACE = text("""
     SELECT f.id, f.code, f.name, n.timezone FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id
     WHERE f.id = :facility
@@ -156,30 +143,6 @@ def list_exports(connection: Connection, facility_id: int, *, limit: int) -> Seq
 def list_facilities_with_gates(connection: Connection) -> list[int]:
     """List the facilities whose list somebody reads."""
     return list(connection.scalars(_WITH_GATES))
-
-
-def list_facilities_to_push(connection: Connection) -> Sequence[Row[Any]]:
-    """List facilities whose owner has registered a webhook, with the owner."""
-    return connection.execute(_TO_PUSH).all()
-
-
-def pushed(connection: Connection, facility_id: int) -> dict[int, Row[Any]]:
-    """Return what webhooks have been told of a facility's list, by webhook."""
-    return {row.endpoint_id: row for row in connection.execute(_PUSHED, {"facility": facility_id}).all()}
-
-
-def note_push(
-    connection: Connection,
-    endpoint_id: int,
-    facility_id: int,
-    *,
-    version: int | None,
-    failures: int,
-    next_at: datetime,
-) -> None:
-    """Write down what a webhook knows of a list, and when to call it again."""
-    values = {"endpoint": endpoint_id, "facility": facility_id, "version": version}
-    connection.execute(_NOTE_PUSH, {**values, "failures": failures, "next_at": next_at})
 
 
 def add_off_list(

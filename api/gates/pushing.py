@@ -2,35 +2,37 @@
 Allow-lists sent to the webhooks of owners when they change, signed.
 
 A webhook is told what came and what went since the version it took last; what failed is sent again with all that came
-meanwhile, so that versions are never missed and never come in another order. While it is called nothing is locked but
-the webhook itself, which gets one call at a time, whatever it is told.
+meanwhile, so that versions are never missed and never come in another order, and what it does not take for days its
+owner hears of. While it is called nothing is locked but the webhook itself, which gets one call at a time, whatever it
+is told.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
 
 from api.accounts.keys import Keys
-from api.gates import list_queries
+from api.gates import list_queries, push_queries
 from api.gates.allow_list import read_allow_list, refresh_allow_list
 from api.gates.list_schemas import AllowListPush, allow_list_out
 from api.jobs.crew import do_together
 from api.jobs.queries import work
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
-from api.webhooks.queries import wait_for_call
-from api.webhooks.sending import send_signed
-from api.webhooks.service import Endpoint, webhooks_for
+from api.webhooks.queries import note_success, pause, remove_endpoint, wait_for_call
+from api.webhooks.sending import GIVEN_UP_AFTER, GONE, Delivery, pause_after, send_signed
+from api.webhooks.service import Endpoint, tell_owner, webhooks_for
 
 KIND = "allow_list"
+_logger = logging.getLogger("baytide")
 _LONGEST_S = 50.0
 """For all calls of one minute; whoever is left is called in the next."""
-_LONGEST_PAUSE = timedelta(hours=6)
 _CALLERS = 4
 """Threads that call, for an owner each: one whose webhook hangs delays only itself."""
 
@@ -60,7 +62,7 @@ def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None
     moment, keys = now or datetime.now(UTC), Keys(settings)
     rules, end = rules_of(settings), time.monotonic() + _LONGEST_S
     with work(engine) as connection:
-        places = list_queries.list_facilities_to_push(connection)
+        places = push_queries.list_facilities_to_push(connection, kind=KIND)
     by_owner: dict[int, list[int]] = {}
     for place in places:
         by_owner.setdefault(place.owner_id, []).append(place.id)
@@ -90,7 +92,7 @@ def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None
                             rules=rules,
                             now=moment,
                         )
-                        _note(connection, due, arrived=sent.arrived, now=moment)
+                        _note(connection, due, sent, now=moment)
                     done["pushed" if sent.arrived else "failed"] += 1
                     failed |= set() if sent.arrived else {due.endpoint.id}
         return done
@@ -103,8 +105,10 @@ def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: da
     due = []
     with work(engine) as connection:
         version = refresh_allow_list(connection, facility_id, now=now)
-        told = list_queries.pushed(connection, facility_id)
+        told = push_queries.pushed(connection, facility_id)
         for endpoint in webhooks_for(connection, keys, owner_id=owner_id, kind=KIND, now=now):
+            if endpoint.paused_until is not None and endpoint.paused_until > now:
+                continue
             before = told.get(endpoint.id)
             known = None if before is None else before.version
             if known == version or (before is not None and before.next_at > now):
@@ -120,22 +124,38 @@ def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: da
 
 def _is_next(connection: Connection, due: _Due) -> bool:
     """Whether a webhook still stands where it did: while we waited, somebody else may have told it the same."""
-    told = list_queries.pushed(connection, due.facility_id).get(due.endpoint.id)
+    told = push_queries.pushed(connection, due.facility_id).get(due.endpoint.id)
     return (told.version, told.failures) == (due.known, due.failures) if told else due.known is None
 
 
-def _note(connection: Connection, due: _Due, *, arrived: bool, now: datetime) -> None:
-    failures = 0 if arrived else due.failures + 1
-    pause = min(timedelta(minutes=2 ** min(failures, 12)), _LONGEST_PAUSE) if failures else timedelta(0)
-    list_queries.note_push(
-        connection,
-        due.endpoint.id,
-        due.facility_id,
-        version=due.version if arrived else due.known,
-        failures=failures,
-        next_at=now + pause,
-    )
-    if arrived:
+def _note(connection: Connection, due: _Due, answer: Delivery, *, now: datetime) -> None:
+    endpoint_id, facility_id = due.endpoint.id, due.facility_id
+    if answer.arrived:
+        note_success(connection, endpoint_id)
+        push_queries.note_push(connection, endpoint_id, facility_id, version=due.version, now=now)
         list_queries.note_export(
-            connection, due.facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
+            connection, facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
         )
+    elif answer.status == GONE:
+        remove_endpoint(connection, endpoint_id, now=now)
+    else:
+        _note_failure(connection, due, answer, now=now)
+
+
+def _note_failure(connection: Connection, due: _Due, answer: Delivery, *, now: datetime) -> None:
+    """Leave the list alone for a while, and where nobody answers the webhook; after three days tell the owner."""
+    endpoint_id, facility_id = due.endpoint.id, due.facility_id
+    failing_since = push_queries.note_failed_push(
+        connection,
+        endpoint_id,
+        facility_id,
+        error=answer.error or "",
+        next_at=now + pause_after(due.failures),
+        now=now,
+    )
+    if answer.again:
+        pause(connection, endpoint_id, until=now + pause_after(due.endpoint.failures))
+    if now - failing_since >= GIVEN_UP_AFTER:
+        _logger.warning("allow_list_not_taken webhook=%d facility=%d error=%s", endpoint_id, facility_id, answer.error)
+        facts = {"webhook": endpoint_id, "failing_since": failing_since.isoformat()}
+        tell_owner(connection, facility_id, "list_not_taken", facts, now=now)

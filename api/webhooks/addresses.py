@@ -88,6 +88,30 @@ def read_url(url: str, rules: CallRules) -> SplitResult:
     return parts
 
 
+def refuse_private(parts: SplitResult, rules: CallRules) -> None:
+    """
+    Refuse an address that says itself that it may not be called; other names are looked up when they are called.
+
+    Raises
+    ------
+    UnusableUrl
+        The host is this machine (RFC 6761), or an address, however it is written, that is not in a public network.
+    """
+    host = (parts.hostname or "").removesuffix(".")
+    numbers = ["::1"] if host == "localhost" or host.endswith(".localhost") else _numbers(host)
+    if not all(may_be_called(number, rules) for number in numbers):
+        raise UnusableUrl("the host is not in a public network")
+
+
+def _numbers(host: str) -> list[str]:
+    """Return the address that a host is, as `10.1` is 10.0.0.1; nothing for a name, which is not looked up."""
+    try:
+        answers = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return []
+    return [str(answer[4][0]) for answer in answers]
+
+
 def port_of(parts: SplitResult) -> int:
     """Return the port an address names, or that of its scheme."""
     return parts.port or _PORTS[parts.scheme]

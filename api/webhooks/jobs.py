@@ -27,7 +27,7 @@ from api.notices.schemas import notice_out
 from api.settings import Settings
 from api.webhooks import queries
 from api.webhooks.addresses import CallRules, rules_of
-from api.webhooks.sending import Delivery, send_signed
+from api.webhooks.sending import GIVEN_UP_AFTER, GONE, Delivery, pause_after, send_signed
 from api.webhooks.service import SECRET, URL
 
 Counts = dict[str, int]
@@ -36,9 +36,6 @@ _logger = logging.getLogger("baytide")
 _LONGEST_S = 50.0
 _CALLERS = 4
 """Threads that call, each with a connection to the database meanwhile."""
-_GIVEN_UP_AFTER = timedelta(days=3)
-_LONGEST_PAUSE = timedelta(hours=6)
-_GONE = 410
 
 
 def deliver_webhooks(engine: Engine, *, settings: Settings, now: datetime | None = None) -> Counts:
@@ -111,10 +108,10 @@ def _note(connection: Connection, row: Row[Any], answer: Delivery, *, now: datet
         end_delivery(connection, row.id, error=None, now=now)
         queries.note_success(connection, row.endpoint_id)
         return "calls"
-    if answer.status == _GONE:
+    if answer.status == GONE:
         queries.remove_endpoint(connection, row.endpoint_id, now=now)
-    if answer.again and now - row.created_at < _GIVEN_UP_AFTER:
-        until = now + min(timedelta(minutes=2 ** min(row.failures, 12)), _LONGEST_PAUSE)
+    if answer.again and now - row.created_at < GIVEN_UP_AFTER:
+        until = now + pause_after(row.failures)
         try_later(connection, row.id, error=error, next_at=until)
         queries.pause(connection, row.endpoint_id, until=until)
         return "again"

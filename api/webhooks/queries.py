@@ -59,6 +59,15 @@ _STOP = text(
     )
     """
 )
+_LISTS = text(
+    """
+    SELECT p.endpoint_id, p.facility_id, p.version, p.failures, p.error, p.failing_since,
+           CASE WHEN p.failures > 0 THEN GREATEST(p.next_at, e.paused_until) END AS next_at
+    FROM allow_list_pushes p JOIN webhook_endpoints e ON e.id = p.endpoint_id
+    JOIN facilities f ON f.id = p.facility_id AND f.owner_id = e.owner_id
+    WHERE p.endpoint_id = ANY (:ids) ORDER BY p.endpoint_id, p.facility_id
+    """
+)
 
 
 def add_endpoint(connection: Connection, values: Mapping[str, Any], *, now: datetime) -> Row[Any]:
@@ -73,6 +82,14 @@ def list_endpoints(connection: Connection, *, household_id: int | None, owner_id
         "AND (household_id = :household OR owner_id = ANY (:owners)) ORDER BY id"
     )
     return list(connection.execute(query, {"household": household_id, "owners": list(owner_ids)}))
+
+
+def list_lists(connection: Connection, endpoint_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """List what webhooks have taken of the lists of their owner's facilities, and what they have not, by webhook."""
+    found: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(_LISTS, {"ids": list(endpoint_ids)}):
+        found.setdefault(row.endpoint_id, []).append(row)
+    return found
 
 
 def get_endpoint(connection: Connection, endpoint_id: int) -> Row[Any]:
@@ -96,16 +113,12 @@ def change_secret(
 
 
 def remove_endpoint(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
-    """Call a webhook no more, and forget its address and its secrets."""
+    """Call a webhook no more, forget its address and its secrets, and end what waits for it; as the worker."""
     query = text(
         "UPDATE webhook_endpoints SET removed_at = :now, url_sealed = '', secret_sealed = '', former_sealed = NULL, "
-        "former_until = NULL WHERE id = :id"
+        "former_until = NULL WHERE id = :id AND removed_at IS NULL"
     )
     connection.execute(query, {"id": endpoint_id, "now": now})
-
-
-def stop_deliveries(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
-    """End what waits for a webhook."""
     connection.execute(_STOP, {"id": endpoint_id, "now": now})
 
 

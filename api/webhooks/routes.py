@@ -29,9 +29,10 @@ _LIST = "calls"
 
 @router.get("", summary="One's webhooks")
 def get_webhooks(request: Request, transaction: Transaction, principal: SignedIn) -> WebhookList:
-    """List those of the household, and of the owners the account speaks for."""
+    """List those of the household, and of the owners the account speaks for, with the allow-lists they have taken."""
     found = service.list_webhooks(transaction, keys_of(request), principal, now=datetime.now(UTC))
-    return WebhookList(webhooks=[webhook_out(endpoint) for endpoint in found])
+    lists = queries.list_lists(transaction, [endpoint.id for endpoint in found])
+    return WebhookList(webhooks=[webhook_out(endpoint, lists.get(endpoint.id, ())) for endpoint in found])
 
 
 @router.post("", summary="Register a webhook", status_code=201)
@@ -66,7 +67,7 @@ def post_webhook_secret(
     """Show the new secret once; for a day everything is signed with the former one too."""
     endpoint, secret = service.change_secret(transaction, keys_of(request), webhook, now=datetime.now(UTC))
     response.headers["Cache-Control"] = "no-store"
-    return new_webhook_out(endpoint, secret)
+    return new_webhook_out(endpoint, secret, queries.list_lists(transaction, [webhook]).get(webhook, ()))
 
 
 @router.post("/{webhook}/ping", summary="Try a webhook", status_code=202)

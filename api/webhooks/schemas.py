@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
+from sqlalchemy import Row
 
 from api.accounts.schemas import Incoming
 from api.notices.kinds import KINDS
 from api.webhooks.addresses import LONGEST_URL
 from api.webhooks.service import Endpoint
 
-EVENTS = ("allow_list", "withdrawal", "withdrawal_called_off", "overstay", "gate_review")
+EVENTS = ("allow_list", "withdrawal", "withdrawal_called_off", "overstay", "gate_review", "list_not_taken")
 """What owners' programs can hear of."""
 
 
@@ -35,6 +37,17 @@ class WebhookIn(Incoming):
         return list(dict.fromkeys(kinds))
 
 
+class ListTakenOut(BaseModel):
+    """How much of a facility's allow-list a webhook has taken."""
+
+    facility: int
+    version: int | None = Field(description="The one it took last; null where it has taken none")
+    failures: int = Field(description="Calls in a row by which it did not take what came since")
+    error: str | None = Field(description="Why it did not take the last one, in a word")
+    failing_since: datetime | None
+    next_at: datetime | None = Field(description="When it is called again")
+
+
 class WebhookOut(BaseModel):
     """A program that is told."""
 
@@ -42,10 +55,11 @@ class WebhookOut(BaseModel):
     url: str = Field(description="Empty where it was sealed with another secret key: take it away, register it again")
     kinds: list[str]
     owner: int | None
-    failures: int = Field(description="Calls that failed since the last one that arrived")
+    failures: int = Field(description="Calls in a row that it did not answer, or put off")
     paused_until: datetime | None
     former_secret_until: datetime | None = Field(description="Until when the secret before the last signs too")
     created_at: datetime
+    lists: list[ListTakenOut] = Field(description="Allow-lists that it was told of, of an owner's facilities")
 
 
 class NewWebhookOut(WebhookOut):
@@ -66,8 +80,8 @@ class PingOut(BaseModel):
     delivery: int
 
 
-def webhook_out(endpoint: Endpoint) -> WebhookOut:
-    """Show a webhook."""
+def webhook_out(endpoint: Endpoint, lists: Sequence[Row[Any]] = ()) -> WebhookOut:
+    """Show a webhook, with what it has taken of allow-lists."""
     return WebhookOut(
         id=endpoint.id,
         url=endpoint.url,
@@ -77,9 +91,20 @@ def webhook_out(endpoint: Endpoint) -> WebhookOut:
         paused_until=endpoint.paused_until,
         former_secret_until=endpoint.former_until,
         created_at=endpoint.created_at,
+        lists=[
+            ListTakenOut(
+                facility=row.facility_id,
+                version=row.version,
+                failures=row.failures,
+                error=row.error,
+                failing_since=row.failing_since,
+                next_at=row.next_at,
+            )
+            for row in lists
+        ],
     )
 
 
-def new_webhook_out(endpoint: Endpoint, secret: str) -> NewWebhookOut:
+def new_webhook_out(endpoint: Endpoint, secret: str, lists: Sequence[Row[Any]] = ()) -> NewWebhookOut:
     """Show a webhook with its secret."""
-    return NewWebhookOut(**webhook_out(endpoint).model_dump(), secret=secret)
+    return NewWebhookOut(**webhook_out(endpoint, lists).model_dump(), secret=secret)

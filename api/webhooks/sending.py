@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import SplitResult
 
 from api.webhooks.addresses import (
@@ -34,6 +34,10 @@ TOLERANCE_S = 300
 LIMIT_S = 10.0
 """For a whole delivery, from the look-up of the name to the answer."""
 MOST_BODY_BYTES = 4 * 1024 * 1024
+GONE = 410
+"""Whoever answers this wants to be called no more."""
+GIVEN_UP_AFTER = timedelta(days=3)
+_LONGEST_PAUSE = timedelta(hours=6)
 _READ_BYTES = 16 * 1024
 """Of an answer; nobody looks at it."""
 _STRICT = CallRules()
@@ -72,6 +76,11 @@ class Delivery:
     def arrived(self) -> bool:
         """Whether the other side took it."""
         return self.error is None
+
+
+def pause_after(failures: int) -> timedelta:
+    """Return for how long a webhook is left alone that has failed again, after so many failures before."""
+    return min(timedelta(minutes=2 ** min(failures, 12)), _LONGEST_PAUSE)
 
 
 def sign(body: bytes, *, secret: bytes, now: datetime) -> str:

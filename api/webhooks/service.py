@@ -18,7 +18,7 @@ from api.errors import ApiError
 from api.jobs.queries import enqueue
 from api.openings.permit_queries import rights_of_worker
 from api.webhooks import queries
-from api.webhooks.addresses import CallRules, read_url
+from api.webhooks.addresses import CallRules, read_url, refuse_private
 
 URL, SECRET = "webhook url", "webhook secret"
 LOST = ""
@@ -66,13 +66,13 @@ def add_webhook(
     Raises
     ------
     UnusableUrl
-        The address cannot be called.
+        The address cannot be called, or is one in a network that is not public.
     NotAllowed, NoHousehold
         Of an owner one does not speak for, or of a household one visits; of no household.
     TooManyWebhooks
         Ten are enough.
     """
-    read_url(url, rules)
+    refuse_private(read_url(url, rules), rules)
     household_id = None if owner_id is not None else principal.household_id
     if principal.on_behalf or (owner_id is not None and owner_id not in principal.owner_ids):
         raise NotAllowed("of somebody else")
@@ -149,9 +149,8 @@ def change_secret(connection: Connection, keys: Keys, endpoint_id: int, *, now: 
 def remove_webhook(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
     """Call a webhook no more; raise WebhookNotFound where it is not one's own."""
     queries.get_endpoint(connection, endpoint_id)
-    queries.remove_endpoint(connection, endpoint_id, now=now)
     with rights_of_worker(connection):
-        queries.stop_deliveries(connection, endpoint_id, now=now)
+        queries.remove_endpoint(connection, endpoint_id, now=now)
 
 
 def ping(connection: Connection, endpoint_id: int, *, now: datetime) -> int:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from api.accounts.opening import open_as
+from api.app import create_app
 from api.gates.pushing import push_allow_lists
 from api.jobs.queries import work
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
+from api.webhooks.jobs import deliver_webhooks
 from api.webhooks.queries import claim_endpoint, queue_for_owner
 from api.webhooks.sending import SIGNATURE, is_signed
 from api.webhooks.service import add_webhook
-from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner
+from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner, settings_of_tests, signed_in
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
-from tests.api.receivers import Receiver, receiving
+from tests.api.receivers import Receiver, heard, listen, receiving
 
 SETTINGS = Settings(secret=SECRET, webhook_http=True, webhook_loopback=True)  # type: ignore[arg-type]  # as in accounts
 
@@ -61,6 +64,12 @@ def register(gates: GateTown, owner: SomeAccount, url: str, *kinds: str) -> byte
             now=gates.night,
         )
     return secret.encode()
+
+
+def shown(gates: GateTown, owner: SomeAccount) -> list[dict[str, Any]]:
+    """List the owner's webhooks as the owner sees them."""
+    with TestClient(create_app(settings_of_tests(), gates.engine), base_url="http://127.0.0.1") as client:
+        return list(signed_in(client, owner).get("/v1/webhooks").json()["webhooks"])
 
 
 def told(receiver: Receiver) -> list[dict[str, Any]]:
@@ -108,8 +117,10 @@ def test_what_a_webhook_did_not_take_is_told_again_with_all_that_came_meanwhile(
     assert gates.rows("SELECT count(*) FROM allow_list_exports") == [(0,)]
     gates.add_stay(gates.resident("沪A54321"), gates.night, gates.night + 14 * HOUR, bay=2)
     receiver.status = 204
-    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE) == {"pushed": 0, "failed": 0}, "it waits"
-    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 2 * MINUTE) == {"pushed": 1, "failed": 0}
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE / 2) == {"pushed": 0, "failed": 0}, (
+        "it waits"
+    )
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE) == {"pushed": 1, "failed": 0}
     last = told(receiver)[-1]
     assert (last["whole"], last["version"], len(last["added"])) == (True, 2, 2)
 
@@ -170,3 +181,93 @@ def test_a_webhook_in_a_private_network_is_not_called(gates: GateTown, owner: So
     now = gates.night - timedelta(hours=1)
     assert push_allow_lists(gates.engine, settings=strict, now=now) == {"pushed": 0, "failed": 1}
     assert receiver.got == []
+
+
+def test_whoever_says_gone_to_a_list_is_called_no_more(gates: GateTown, owner: SomeAccount, receiver: Receiver) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - 12 * HOUR
+    with work(gates.engine) as connection:
+        queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now)
+    receiver.status = 410
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 0, "failed": 1}
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 7 * HOUR) == {"pushed": 0, "failed": 0}
+    assert (len(receiver.got), shown(gates, owner)) == (1, [])
+    assert gates.rows("SELECT state, error FROM deliveries") == [("failed", "removed")], "and nothing waits for it"
+
+
+def test_the_owner_sees_which_list_its_webhook_does_not_take_and_why(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url, "allow_list")
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - 3 * HOUR
+    receiver.status = 400
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now)
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE)
+    [hook] = shown(gates, owner)
+    [of_list] = hook["lists"]
+    assert {**of_list, **{of: datetime.fromisoformat(of_list[of]) for of in ("failing_since", "next_at")}} == {
+        "facility": gates.town.near,
+        "version": None,
+        "failures": 2,
+        "error": "status",
+        "failing_since": now,
+        "next_at": now + 3 * MINUTE,
+    }
+    assert hook["paused_until"] is None, "it answers, so that what else it hears need not wait"
+    receiver.status = 200
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now + 3 * MINUTE)
+    assert shown(gates, owner)[0]["lists"] == [
+        {
+            "facility": gates.town.near,
+            "version": 1,
+            "failures": 0,
+            "error": None,
+            "failing_since": None,
+            "next_at": None,
+        }
+    ]
+    give_facility(gates.engine, gates.town.near, *make_owner(gates.engine, "next").principal.owner_ids)
+    assert shown(gates, owner)[0]["lists"] == []
+
+
+def test_a_webhook_that_does_not_answer_a_list_is_left_alone_with_all_that_waits_for_it(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - 3 * HOUR
+    with work(gates.engine) as connection:
+        queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now)
+    receiver.status = 503
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now)
+    assert deliver_webhooks(gates.engine, settings=SETTINGS, now=now)["again"] == 0
+    [hook] = shown(gates, owner)
+    assert (hook["failures"], datetime.fromisoformat(hook["paused_until"])) == (1, now + MINUTE)
+    assert deliver_webhooks(gates.engine, settings=SETTINGS, now=now + MINUTE)["again"] == 1
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 2 * MINUTE) == {"pushed": 0, "failed": 0}
+    assert len(receiver.got) == 2
+    receiver.status = 200
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 3 * MINUTE)["pushed"] == 1
+    assert (shown(gates, owner)[0]["failures"], shown(gates, owner)[0]["paused_until"]) == (0, None)
+
+
+def test_a_list_that_is_not_taken_for_three_days_is_told_to_the_owners_other_webhooks_once(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url, "allow_list")
+    [owner_id] = owner.principal.owner_ids
+    listen(gates.engine, owner_id, "list_not_taken")
+    now, receiver.status = gates.night - 96 * HOUR, 500
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    for hours in (0, 24, 71):
+        assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + hours * HOUR)["failed"] == 1
+    assert heard(gates.engine) == []
+    for hours in (72, 78):
+        assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + hours * HOUR)["failed"] == 1
+    [webhook] = gates.rows("SELECT endpoint_id FROM allow_list_pushes")[0]
+    facts = {"facility": gates.town.near, "webhook": webhook, "failing_since": now.isoformat()}
+    assert heard(gates.engine) == [{"kind": "list_not_taken", **facts}]
+    receiver.status = 200
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 84 * HOUR)["pushed"] == 1, "it is never given up"

@@ -268,6 +268,19 @@ def test_without_tls_nothing_is_registered(engine: Engine, resident: SomeAccount
     assert receiver.url not in answer.text
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["10.0.0.1", "192.168.1.1:8443", "169.254.169.254", "[fd00::1]", "[::ffff:10.0.0.1]", "10.1", "0xa000001",
+     "127.0.0.1", "[::1]", "localhost", "gate.localhost.", "0.0.0.0"],
+)  # fmt: skip
+def test_an_address_that_is_never_called_is_not_registered(engine: Engine, resident: SomeAccount, host: str) -> None:
+    with TestClient(create_app(settings_of_tests(), engine), base_url="http://127.0.0.1") as public:
+        client = signed_in(public, resident)
+        answer = client.post("/v1/webhooks", json={"url": f"https://{host}/x"})
+        assert (answer.status_code, answer.json()["title"]) == (422, "Address not usable")
+        assert client.post("/v1/webhooks", json={"url": "https://8.8.8.8/x"}).status_code == 201
+
+
 def test_a_webhook_that_was_taken_away_gets_nothing_that_waited(
     engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
 ) -> None:

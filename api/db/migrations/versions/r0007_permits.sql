@@ -24,6 +24,12 @@ UPDATE strikes s SET policy = COALESCE(
 );
 ALTER TABLE strikes ALTER COLUMN policy SET NOT NULL, FORCE ROW LEVEL SECURITY;
 
+-- Owners see which lists their webhooks do not take, and why.
+ALTER TABLE allow_list_pushes ADD COLUMN error TEXT, ADD COLUMN failing_since TIMESTAMP WITH TIME ZONE;
+GRANT UPDATE (error, failing_since) ON allow_list_pushes TO baytide_service;
+CREATE POLICY allow_list_pushes_read ON allow_list_pushes FOR SELECT TO baytide_service
+    USING (EXISTS (SELECT FROM webhook_endpoints e WHERE e.id = endpoint_id));
+
 -- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
 CREATE OR REPLACE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
@@ -143,6 +149,8 @@ $$;
 
 -- DOWN
 ALTER TABLE strikes DROP COLUMN struck_by, DROP COLUMN policy;
+DROP POLICY allow_list_pushes_read ON allow_list_pushes;
+ALTER TABLE allow_list_pushes DROP COLUMN error, DROP COLUMN failing_since;
 DELETE FROM waitlist_releases WHERE cause = 'added';
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_permit_check;
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
