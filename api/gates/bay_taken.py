@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
 from api.gates import claim_queries as queries
 from api.gates import stay_queries
 from api.gates.at_the_gate import StayNotNow, get_own_stay, may_enter
+from api.money.rules import share_of_day
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.vehicles.service import VehicleNotFound
+
+Why = Literal["most_claims", "not_seen"]
+MOST_CLAIMS, CLAIMS_WITHIN = 2, timedelta(hours=12)
+"""Two bays a night that others are on are bad luck; whoever finds a third one taken is helped by a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,19 @@ class NewBay:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What became of a claim: another bay, or `due_cents` back; and whom to call."""
+    """
+    What became of a claim: another bay (`moved`), `due_cents` back (`money_back`); and whom to call.
 
-    id: int
+    `call`: nothing but that, and the stay goes on. `why` says whether the household has had its claims of this night,
+    or the gate has not seen its car come in.
+    """
+
+    id: int | None
     outcome: str
     new_bay: NewBay | None
     due_cents: int
     contact: Contact | None
+    why: Why | None = None
 
 
 def claim_bay_taken(
@@ -54,7 +65,8 @@ def claim_bay_taken(
     Give a household another bay for the rest of its stay, at the same facility or the nearest, or note what is due.
 
     It pays no more for the other bay. Nobody else is sent to the one that is taken until the stay would have ended. The
-    same claim again is answered the same.
+    same claim again is answered the same. Where there is a gate it has to have seen whoever claims a second time in a
+    night; after `MOST_CLAIMS` in `CLAIMS_WITHIN`, or while their stays would go on, a household is told whom to call.
 
     Raises
     ------
@@ -72,8 +84,22 @@ def claim_bay_taken(
         stay = get_own_stay(connection, stay_id, household_id=household_id)
         if not may_enter(stay, now=now):
             raise StayNotNow("neither under way nor about to begin")
+        why = _why_to_call(connection, stay, now=now)
+        if why is not None:
+            return Claim(None, "call", None, 0, _contact(connection, stay.facility_id), why)
         known = _claim(connection, stay, places, account_id=account_id, evidence=evidence, now=now)
     return _told(connection, known)
+
+
+def _why_to_call(connection: Connection, stay: Row[Any], *, now: datetime) -> Why | None:
+    """Tell what speaks against a claim: each closes a bay, so that one household must not close all that are near."""
+    with rights_of_worker(connection):
+        made = queries.count_claims(connection, stay.household_id, since=now - CLAIMS_WITHIN, now=now)
+        if made >= MOST_CLAIMS:
+            return "most_claims"
+        if not made or not stay_queries.has_gate(connection, stay.facility_id):
+            return None
+        return None if queries.is_seen(connection, stay.household_id, stay.facility_id) else "not_seen"
 
 
 def _claim(
@@ -89,17 +115,28 @@ def _claim(
     queries.end_stay(connection, stay.id, state="given_back" if stay.kind == "permit" else "cancelled", now=now)
     found = queries.take_other_bay(connection, stay, car, places, starts_at=starts_at, account_id=account_id, now=now)
     with rights_of_worker(connection):
-        claim = queries.add_claim(connection, stay, new_stay_id=found, evidence=evidence, now=now)
+        due = 0 if found is not None else _due_cents(queries.what_was_paid(connection, stay.id))
+        claim = queries.add_claim(connection, stay, new_stay_id=found, due_cents=due, evidence=evidence, now=now)
     facts = {"claim": claim.id, "facility": stay.facility_id, "outcome": claim.outcome, "due_cents": claim.due_cents}
     tell(connection, [NewNotice(stay.household_id, "bay_taken", facts, stay_id=stay.id)], now=now)
     return claim
 
 
-def _told(connection: Connection, claim: Row[Any]) -> Claim:
-    new = None if claim.new_stay_id is None else stay_queries.find_stay(connection, claim.new_stay_id)
-    facility_id = claim.facility_id if new is None else new.facility_id
+def _due_cents(paid: Row[Any]) -> int:
+    """Return what a household gets back: the price of a booking, or the day's share of a month."""
+    if paid.night is not None:
+        return share_of_day(paid.monthly_price_cents or 0, paid.night)
+    return int(paid.price_cents or 0)
+
+
+def _contact(connection: Connection, facility_id: int) -> Contact | None:
     with rights_of_worker(connection):
         contact = stay_queries.find_contact(connection, facility_id)
+    return None if contact is None else Contact(contact.name, contact.phone)
+
+
+def _told(connection: Connection, claim: Row[Any]) -> Claim:
+    new = None if claim.new_stay_id is None else stay_queries.find_stay(connection, claim.new_stay_id)
     return Claim(
         id=claim.id,
         outcome=claim.outcome,
@@ -114,5 +151,5 @@ def _told(connection: Connection, claim: Row[Any]) -> Claim:
             ends_at=new.ends_at,
         ),
         due_cents=claim.due_cents,
-        contact=None if contact is None else Contact(contact.name, contact.phone),
+        contact=_contact(connection, claim.facility_id if new is None else new.facility_id),
     )

@@ -18,6 +18,29 @@ _LOCK = text("""
 _CLAIM = text("""
     SELECT id, facility_id, outcome, new_stay_id, due_cents FROM bay_claims WHERE stay_id = :stay
 """)
+_COUNT = text("""
+    SELECT count(*) FROM bay_claims WHERE household_id = :household AND (until > :now OR claimed_at > :since)
+""")
+# Whoever was let in by a code counts as seen.
+_IS_SEEN = text("""
+    SELECT EXISTS (
+        SELECT FROM gate_sessions g JOIN vehicles v ON v.plate_hash = g.plate_hash AND v.withdrawn_at IS NULL
+        WHERE g.facility_id = :facility AND g.state = 'open' AND v.household_id = :household
+    )
+""")
+# What a claim has put in the place of a permit's night costs nothing itself.
+_PAID = text("""
+    WITH RECURSIVE before (stay_id) AS (
+        SELECT CAST(:stay AS bigint)
+        UNION SELECT c.stay_id FROM before b JOIN bay_claims c ON c.new_stay_id = b.stay_id
+    )
+    SELECT o.price_cents, p.monthly_price_cents, s.night
+    FROM before b
+    JOIN stays s ON s.id = b.stay_id
+    LEFT JOIN bookings o ON o.stay_id = s.id
+    LEFT JOIN permits p ON p.id = s.permit_id
+    ORDER BY s.id LIMIT 1
+""")
 _END = text("UPDATE stays SET state = :state, ended_at = :now WHERE id = :stay AND state = 'confirmed'")
 _EXPIRE = text("""
     UPDATE stays s SET state = 'expired', ended_at = s.expires_at, expires_at = NULL
@@ -65,9 +88,7 @@ _ADD = text("""
     INSERT INTO bay_claims (stay_id, household_id, facility_id, bay_id, until, claimed_at, evidence, outcome,
         new_stay_id, due_cents)
     SELECT :stay, :household, :facility, :bay, :until, :now, :evidence,
-        CASE WHEN CAST(:new AS bigint) IS NULL THEN 'money_back' ELSE 'moved' END, :new,
-        CASE WHEN CAST(:new AS bigint) IS NULL
-             THEN COALESCE((SELECT price_cents FROM bookings WHERE stay_id = :stay), 0) ELSE 0 END
+        CASE WHEN CAST(:new AS bigint) IS NULL THEN 'money_back' ELSE 'moved' END, :new, :due
     RETURNING id, facility_id, outcome, new_stay_id, due_cents
 """)
 _PUT_OUT_OF_USE = text("INSERT INTO bays_out_of_use (bay_id, starts_at, ends_at) VALUES (:bay, :now, :until)")
@@ -93,6 +114,21 @@ def lock_places(connection: Connection, places: Sequence[int]) -> None:
 def find_claim(connection: Connection, stay_id: int) -> Row[Any] | None:
     """Return the claim of a stay."""
     return connection.execute(_CLAIM, {"stay": stay_id}).one_or_none()
+
+
+def count_claims(connection: Connection, household_id: int, *, since: datetime, now: datetime) -> int:
+    """Count a household's claims since a moment, and those for stays that would still go on."""
+    return int(connection.execute(_COUNT, {"household": household_id, "since": since, "now": now}).scalar_one())
+
+
+def is_seen(connection: Connection, household_id: int, facility_id: int) -> bool:
+    """Tell whether the gate of a facility saw a household's car come in, and not leave."""
+    return bool(connection.scalar(_IS_SEEN, {"household": household_id, "facility": facility_id}))
+
+
+def what_was_paid(connection: Connection, stay_id: int) -> Row[Any]:
+    """Return the price of a stay, or of the one that it took the place of, or its permit's monthly price and night."""
+    return connection.execute(_PAID, {"stay": stay_id}).one()
 
 
 def end_stay(connection: Connection, stay_id: int, *, state: str, now: datetime) -> None:
@@ -137,7 +173,13 @@ def take_other_bay(
 
 
 def add_claim(
-    connection: Connection, stay: Row[Any], *, new_stay_id: int | None, evidence: str | None, now: datetime
+    connection: Connection,
+    stay: Row[Any],
+    *,
+    new_stay_id: int | None,
+    due_cents: int,
+    evidence: str | None,
+    now: datetime,
 ) -> Row[Any]:
     """Write a claim down with what became of it."""
     values = {
@@ -149,6 +191,7 @@ def add_claim(
         "now": now,
         "evidence": evidence,
         "new": new_stay_id,
+        "due": due_cents,
     }
     return connection.execute(_ADD, values).one()
 

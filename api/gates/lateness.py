@@ -15,17 +15,23 @@ from api.openings.permit_queries import rights_of_worker
 # stay lasted are judged, each if it came in while it was listed; cars come up to two hours early.
 _TELLS_OF_ITS_STAY = """
     (r.removed_at IS NULL OR r.removed_at >= r.ends_at
-     OR (s.state = 'confirmed' OR s.state = 'given_back' AND s.ended_at > r.starts_at)
+     OR (s.state = 'confirmed' OR s.state = 'given_back' AND s.ended_at > r.starts_at
+         OR EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = s.id))
         AND s.bay_id = r.bay_id AND s.during = tstzrange(r.starts_at, r.ends_at)
         AND r.removed_at > r.starts_at - interval '2 hours')
 """
 _LATE = text(f"""
     WITH ended AS (
         SELECT DISTINCT ON (r.stay_id) r.stay_id, r.facility_id, s.household_id,
-               CASE WHEN s.state = 'given_back' THEN least(s.ended_at, r.ends_at) ELSE r.ends_at END AS leave_by
-        FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
+               CASE WHEN s.state = 'given_back' AND c.stay_id IS NULL THEN least(s.ended_at, r.ends_at)
+                    ELSE r.ends_at END AS leave_by
+        FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id LEFT JOIN bay_claims c ON c.stay_id = r.stay_id
         WHERE r.ends_at >= :since AND r.starts_at < :until AND {_TELLS_OF_ITS_STAY}
-          AND NOT EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = r.stay_id)
+          -- Whoever got another bay at the same place has its stay there to be judged by.
+          AND NOT EXISTS (
+              SELECT FROM stays other JOIN bays b ON b.id = other.bay_id JOIN bay_groups y ON y.id = b.bay_group_id
+              WHERE other.id = c.new_stay_id AND y.facility_id = r.facility_id
+          )
         ORDER BY r.stay_id, r.id DESC
     ), over AS (
         SELECT e.stay_id, e.facility_id, e.household_id, e.leave_by, p.plate_hash,
@@ -139,9 +145,9 @@ def late_exits(connection: Connection, *, since: datetime, until: datetime) -> l
     List cars that stood on after stays which ended in [since, until), by the time they should have left.
 
     A stay that is given back while it lasts ends then. Whoever goes on with another stay at the same facility without a
-    gap need not leave, nor does whoever found somebody else on the bay. Cars that came back without having been seen to
-    leave are left out: when they left is not known. Who changes cars is judged by those that were listed while the stay
-    lasted, whatever is listed now: a stay is there twice where two of them stood on.
+    gap need not leave; whoever found somebody else on the bay has until its stay would have ended. Cars that came back
+    without having been seen to leave are left out: when they left is not known. Who changes cars is judged by those
+    that were listed while the stay lasted, whatever is listed now: a stay is there twice where two of them stood on.
     """
     with rights_of_worker(connection):
         rows = connection.execute(_LATE, {"since": since, "until": until}).all()

@@ -55,7 +55,8 @@ def post_bay_taken(transaction: Transaction, resident: ActingResident, stay: Sta
     """
     Get another bay for the rest of the stay, at the same facility or the nearest, or the money back; and whom to call.
 
-    The same again is answered the same.
+    The same again is answered the same. After two claims in a night, and for a second one of a car that the gate did
+    not see come in, the answer is whom to call: nothing changes about the stay.
     """
     claim = claim_bay_taken(
         transaction,
@@ -68,7 +69,8 @@ def post_bay_taken(transaction: Transaction, resident: ActingResident, stay: Sta
     new, contact = claim.new_bay, claim.contact
     return BayTakenOut(
         claim=claim.id,
-        outcome=claim.outcome,  # type: ignore[arg-type]  # one of the two, as the database has it
+        outcome=claim.outcome,  # type: ignore[arg-type]  # one of the three
+        why=claim.why,
         new_bay=None
         if new is None
         else NewBayOut.model_validate(

@@ -81,12 +81,17 @@ class NewBayOut(BaseModel):
 
 
 class BayTakenOut(BaseModel):
-    """Another bay, or what is due back; and whom to call."""
+    """Another bay, or what is due back; and whom to call, which is all there is for `call`: the stay goes on."""
 
-    claim: int
-    outcome: Literal["moved", "money_back"]
+    claim: int | None
+    outcome: Literal["moved", "money_back", "call"]
+    why: Literal["most_claims", "not_seen"] | None = Field(
+        description="Of `call`: two claims were made this night, or the gate did not see the car come in"
+    )
     new_bay: NewBayOut | None
-    due_cents: int = Field(description="What the household gets back")
+    due_cents: int = Field(
+        description="What the household gets back, or is not charged: a booking's price, a permit's share of a day"
+    )
     contact: ContactModel | None
 
 
