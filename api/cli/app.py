@@ -23,6 +23,7 @@ from api.cli import (
     rounds,
     service,
     simulate,
+    waitlist,
     withdrawals,
 )
 from api.cli.console import complain, complain_of
@@ -43,6 +44,7 @@ for noun in (
     neighbourhoods,
     rounds,
     permits,
+    waitlist,
     accounts,
     calendars,
     capacity,

@@ -1,15 +1,16 @@
-"""Commands about money: ledger balance, export."""
+"""Commands about money: ledger balance, export, pay, income."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli.console import complain, print_json
-from api.cli.options import CHECK_FAILED, AsJson
+from api.cli.options import CHECK_FAILED, MOST_ID, AsJson
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,6 +19,7 @@ commands = typer.Typer()
 _ledger = typer.Typer(help="Fees, deposits and refunds: the balance, and every entry.", no_args_is_help=True)
 commands.add_typer(_ledger, name="ledger")
 _AT_ONCE = 10_000
+_DAY = ["%Y-%m-%d"]
 
 
 @_ledger.command()
@@ -71,6 +73,74 @@ def export(*, after: Annotated[int, typer.Option(min=0, help="Only acts with a h
             for row in rows:
                 out.writerow([getattr(row, column) for column in columns])
             after = rows[-1].id
+
+
+@_ledger.command()
+def pay(
+    code: Annotated[str, typer.Argument(help="The code that the household shows.", show_default=False)],
+    cents: Annotated[int, typer.Argument(help="What was received, or paid out.", show_default=False)],
+    *,
+    receipt: Annotated[str, typer.Option(help="Number of the receipt; never of a card.", show_default=False)],
+) -> None:
+    """
+    Note money received or paid out at the counter; the same receipt is noted once.
+
+    Whether it is a payment or a refund follows from the code: never more is paid out than is owed to the household.
+
+    Example: baytide ledger pay 7KQ2M4XW9A 30000 --receipt 2026-17
+    """
+    from api.cli.acting import acting_as_planner
+    from api.cli.reading import read_words
+    from api.money.paying import note_payment
+    from api.money.providers import Counter
+    from api.money.schemas import PaymentIn
+
+    paid = read_words(PaymentIn, {"code": code, "cents": cents, "receipt": receipt})
+    with acting_as_planner() as acting:
+        noted = note_payment(
+            acting.connection,
+            code=paid.code,
+            cents=paid.cents,
+            receipt=paid.receipt,
+            provider=Counter().name,
+            account_id=None,
+            now=acting.now,
+        )
+    typer.echo(f"noted: {noted:,} cents" if noted else "noted before: nothing is new")
+
+
+@_ledger.command()
+def income(
+    owner: Annotated[int, typer.Argument(help="Number of the owner.", min=1, max=MOST_ID, show_default=False)],
+    *,
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First day, in UTC.", show_default=False)],
+    last: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last day, in UTC.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """
+    Print what an owner's facilities earned, and a night of a bay.
+
+    Example: baytide ledger income 4 --from 2026-12-01 --to 2026-12-31
+    """
+    from datetime import UTC, timedelta
+
+    from api.cli.acting import acting_as_owner
+    from api.cli.listing import print_list
+    from api.cli.tables import number
+    from api.money.queries import list_income
+    from api.money.schemas import income_out
+
+    since, past = first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(days=1)
+    if past <= since:
+        raise typer.BadParameter("--to must not lie before --from")
+    with acting_as_owner(owner) as (acting, _):
+        found = income_out(list_income(acting.connection, [owner], first=since, past=past))
+    print_list(
+        found.facilities,
+        ("facility", "name", "cents", "nights", "cents a night"),
+        lambda one: (number(one.facility), one.name, one.cents, one.nights, one.cents_a_night),
+        as_json=as_json,
+    )
 
 
 def _as_planner(connection: Connection) -> None:

@@ -1,20 +1,24 @@
-"""Commands about permits and the waitlist: list, show, end; who waits where, and who follows."""
+"""Commands about permits: list, show, nights, give-back, take-back, end."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli.options import AsJson
+from api.cli.tables import minute
+
+if TYPE_CHECKING:
+    from api.cli.acting import Acting
 
 commands = typer.Typer()
 permits = typer.Typer(help="Permits and offers of households.", no_args_is_help=True)
-waitlist = typer.Typer(help="Who waits for which bays.", no_args_is_help=True)
 commands.add_typer(permits, name="permits")
-commands.add_typer(waitlist, name="waitlist")
+_DAY = ["%Y-%m-%d"]
 
 Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)]
 PermitNumber = Annotated[int, typer.Argument(help="Id of the permit, as `list` shows it.", min=1, show_default=False)]
@@ -91,6 +95,91 @@ def show_permit(permit: PermitNumber) -> None:
     typer.echo(json.dumps(dict(row._mapping), ensure_ascii=False, default=str, indent=1))
 
 
+@permits.command("nights")
+def list_nights(permit: PermitNumber, *, as_json: AsJson = False) -> None:
+    """
+    List the nights of the coming two weeks with the bay of each.
+
+    Example: baytide permits nights 12
+    """
+    from zoneinfo import ZoneInfo
+
+    from api.cli.acting import acting_as_planner
+    from api.cli.listing import print_list
+    from api.permits.queries import list_stays
+    from api.permits.schemas import night_out
+    from api.permits.service import get_permit
+
+    with acting_as_planner() as acting:
+        household = _act_for_its_household(acting, permit)
+        zone = ZoneInfo(get_permit(acting.connection, permit, household_id=household).timezone)
+        found = [night_out(row) for row in list_stays(acting.connection, permit, now=acting.now)]
+    print_list(
+        found,
+        ("night", "state", "bay", "from", "to"),
+        lambda one: (
+            one.night.isoformat(),
+            one.state,
+            one.number,
+            minute(one.start.astimezone(zone)),
+            minute(one.end.astimezone(zone)),
+        ),
+        as_json=as_json,
+    )
+
+
+@permits.command("give-back")
+def give_back(
+    permit: PermitNumber,
+    *,
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First night.", show_default=False)],
+    last: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last night.", show_default=False)],
+) -> None:
+    """
+    Free a permit's bay for others on some nights, as its household has asked at the counter; the household is told.
+
+    Example: baytide permits give-back 12 --from 2026-12-24 --to 2026-12-27
+    """
+    from api.cli.acting import acting_as_planner
+    from api.permits.service import give_back_nights
+
+    with acting_as_planner() as acting:
+        household = _act_for_its_household(acting, permit)
+        _, freed = give_back_nights(
+            acting.connection,
+            permit,
+            household_id=household,
+            first=first.date(),
+            last=last.date(),
+            now=acting.now,
+        )
+    typer.echo(f"given back: {first.date()} to {last.date()}; {freed} nights are free for bookings at once")
+
+
+@permits.command("take-back")
+def take_back(
+    permit: PermitNumber,
+    *,
+    first: Annotated[
+        datetime, typer.Option("--from", formats=_DAY, help="First night of those given back.", show_default=False)
+    ],
+) -> None:
+    """
+    Take nights back that were given back, as far as nobody has booked all bays meanwhile.
+
+    Example: baytide permits take-back 12 --from 2026-12-24
+    """
+    from api.cli.acting import acting_as_planner
+    from api.permits.service import take_back_nights
+
+    with acting_as_planner() as acting:
+        household = _act_for_its_household(acting, permit)
+        _, gone = take_back_nights(
+            acting.connection, permit, household_id=household, first=first.date(), now=acting.now
+        )
+    typer.echo(f"taken back; without a bay by now: {', '.join(map(str, gone)) or 'none'}")
+
+
 @permits.command("end")
 def end_permit(
     permit: PermitNumber,
@@ -106,38 +195,14 @@ def end_permit(
     typer.echo(f"ended: permit {permit} ({ended.end_reason})")
 
 
-@waitlist.command("list")
-def list_queues(neighbourhood: Neighbourhood, *, as_json: AsJson = False) -> None:
-    """Count who waits for each bay group of a neighbourhood, the longest queue first."""
-    from api.cli.acting import acting_as_planner
-    from api.cli.tables import table_of
-    from api.neighbourhoods.queries import get_neighbourhood
-    from api.waitlist.queries import list_lengths
-    from api.waitlist.schemas import queue_out
+def _act_for_its_household(acting: Acting, permit: int) -> int:
+    """Go on in the name of a permit's household, and return its id; raise PermitNotFound without the permit."""
+    from api.cli.acting import act_for_household
+    from api.permits.queries import find_permit
+    from api.permits.service import PermitNotFound
 
-    with acting_as_planner() as acting:
-        place = get_neighbourhood(acting.connection, neighbourhood)
-        queues = [queue_out(row) for row in list_lengths(acting.connection, place.id)]
-    if as_json:
-        typer.echo(json.dumps([queue.model_dump(mode="json") for queue in queues], ensure_ascii=False))
-        return
-    head = ("round", "facility", "bay group", "waiting", "offered", "served", "left", "bays that came free")
-    rows = [(str(q.round), q.name, q.bay_group, q.waiting, q.offered, q.served, q.left, q.releases) for q in queues]
-    typer.echo(table_of(head, rows))
-
-
-@waitlist.command("follow")
-def follow_at(
-    neighbourhood: Neighbourhood,
-) -> None:
-    """Offer whatever is free to those who wait; after bays were added by hand, say."""
-    from api.cli.acting import acting_as_planner
-    from api.neighbourhoods.queries import get_neighbourhood
-    from api.waitlist.queries import list_lengths
-    from api.waitlist.service import follow
-
-    with acting_as_planner() as acting:
-        place = get_neighbourhood(acting.connection, neighbourhood)
-        groups = sorted({row.bay_group_id for row in list_lengths(acting.connection, place.id)})
-        made = follow(acting.connection, groups, now=acting.now)
-    typer.echo(f"offers: {len(made)}")
+    row = find_permit(acting.connection, permit)
+    if row is None:
+        raise PermitNotFound(f"no permit {permit}")
+    act_for_household(acting.connection, row.household_id)
+    return int(row.household_id)

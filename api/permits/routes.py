@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from api.accounts.dependencies import Transaction
 from api.accounts.residents import ActingResident
 from api.permits import queries, service
-from api.permits.schemas import GivenBackOut, NightOut, Nights, PermitOut, TakenBackOut, permit_out
+from api.permits.schemas import GivenBackOut, NightOut, Nights, PermitOut, TakenBackOut, night_out, permit_out
 
 router = APIRouter(prefix="/v1/permits", tags=["permits"])
 PermitId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -26,12 +26,7 @@ def get_permits(transaction: Transaction, resident: ActingResident) -> list[Perm
 def get_nights(transaction: Transaction, resident: ActingResident, permit: PermitId) -> list[NightOut]:
     """List the nights of the coming two weeks with the bay of each."""
     found = service.get_permit(transaction, permit, household_id=resident.household_id)
-    return [
-        NightOut.model_validate(
-            {"night": r.night, "state": r.state, "number": r.number, "from": r.starts_at, "to": r.ends_at}
-        )
-        for r in queries.list_stays(transaction, found.id, now=datetime.now(UTC))
-    ]
+    return [night_out(row) for row in queries.list_stays(transaction, found.id, now=datetime.now(UTC))]
 
 
 @router.post("/{permit}/absences", summary="Give nights back", status_code=201)

@@ -89,3 +89,10 @@ def permit_out(row: Row[Any]) -> PermitOut:
         ended_at=row.ended_at,
         end_reason=row.end_reason,
     )
+
+
+def night_out(row: Row[Any]) -> NightOut:
+    """Show a night of a permit."""
+    return NightOut.model_validate(
+        {"night": row.night, "state": row.state, "number": row.number, "from": row.starts_at, "to": row.ends_at}
+    )

@@ -7,10 +7,14 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from api.finding.walking import walk_min
-from api.waitlist.service import Position
+from api.waitlist import queries
+from api.waitlist.calibration import Calibration
+from api.waitlist.service import Position, position_of
+
+_MOST_PASSES = 20
 
 
 class PlaceOut(BaseModel):
@@ -73,6 +77,33 @@ class QueueOut(BaseModel):
     served: int
     left: int
     releases: int = Field(description="Bays that came free for the list so far")
+
+
+class CalibrationOut(BaseModel):
+    """Shares are null while no wait has been watched long enough."""
+
+    estimates: int = Field(description="Pairs of dates told")
+    censored: int = Field(description="Waits that ended otherwise, or go on, before their second date")
+    reached_by_p50: float | None = Field(description="Share reached by the first date; 0.5 is right")
+    reached_by_p90: float | None = Field(description="Share reached by the second date; 0.9 is right")
+    median_width_days: float | None = Field(description="Days between the two dates")
+
+
+def calibration_out(found: Calibration) -> CalibrationOut:
+    """Show how right told dates were."""
+    return CalibrationOut(
+        estimates=found.estimates,
+        censored=found.censored,
+        reached_by_p50=found.reached_by_p50,
+        reached_by_p90=found.reached_by_p90,
+        median_width_days=found.median_width_days,
+    )
+
+
+def shown_entry(connection: Connection, row: Row[Any]) -> EntryOut:
+    """Show an entry with its position at each place and the last times it was passed over."""
+    passes = queries.list_passes(connection, row.id, most=_MOST_PASSES)
+    return entry_out(row, position_of(connection, row.id), passes)
 
 
 def entry_out(row: Row[Any], positions: Sequence[Position], passes: Sequence[Row[Any]]) -> EntryOut:

@@ -28,6 +28,7 @@ from api.money.ledger import Act, Side, book, moved
 from api.money.paying import Balances, balances, note_payment, request_payment
 from api.money.providers import Asked, Counter, Paid, read_signed
 from api.money.rules import MoneyRules, days_between, fee_of, share_of_day
+from tests.api import accounts
 from tests.api.booking_town import Household, Town, make_household, make_town
 from tests.api.money_town import (
     MONTH,
@@ -41,6 +42,7 @@ from tests.api.money_town import (
     told,
     total,
 )
+from tests.api.running import Run
 
 _RUNNER = CliRunner()
 _RECEIPTS = count(1)
@@ -733,6 +735,56 @@ def test_the_commands_print_a_balance_of_nothing_and_every_entry(
     assert rows[0]["pseudonym"]
     after = rows[0]["id"]
     assert len(_RUNNER.invoke(app, ["ledger", "export", "--after", after]).stdout.splitlines()) == 1
+
+
+def test_money_at_the_counter_is_noted_once_from_the_command_line(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("BAYTIDE_SECRET", accounts.SECRET)
+    with engine.begin() as connection:
+        town = make_town(connection)
+        who = make_household(connection, town)
+        charge_fee(connection, add_permit(connection, town, who), month=MONTH, now=NOW)
+        asked = request_payment(connection, who.id, provider=Counter(), now=NOW)
+    for wrong in (
+        ("NOSUCHCODE", PRICE, "1"),
+        (asked.asked.code, 0, "1"),
+        (asked.asked.code, PRICE, "4111111111111111"),
+    ):
+        code, out, said = run("ledger", "pay", *wrong[:2], "--receipt", wrong[2])
+        assert (code, out, "4111" in said) == (2, "", False), wrong
+    paid = ("ledger", "pay", asked.asked.code, PRICE + 5, "--receipt", "2026-17")
+    assert run(*paid)[:2] == (0, "noted: 30,006 cents\n")
+    assert run(*paid)[:2] == (0, "noted before: nothing is new\n")
+    assert run("ledger", "pay", asked.asked.code, 1, "--receipt", "2026-17")[0] == 2, "the receipt is another payment's"
+    with engine.begin() as connection:
+        back = request_payment(connection, who.id, provider=Counter(), now=NOW)
+    assert back.direction == "out"
+    assert run("ledger", "pay", back.asked.code, 6, "--receipt", "2026-18")[0] == 2, "more than is owed"
+    assert run("ledger", "pay", back.asked.code, 5, "--receipt", "2026-18")[:2] == (0, "noted: 5 cents\n")
+    assert run("ledger", "balance")[0] == 0
+
+
+def test_the_income_of_an_owner_is_printed_and_no_other_owners(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("BAYTIDE_SECRET", accounts.SECRET)
+    with engine.begin() as connection:
+        town = make_town(connection)
+        query = text("INSERT INTO owners (name) VALUES (:name) RETURNING id")
+        owner, other = (connection.execute(query, {"name": name}).scalar_one() for name in ("a", "b"))
+        connection.execute(text("UPDATE facilities SET owner_id = :o WHERE id = :f"), {"o": owner, "f": town.near})
+        charge_fee(connection, add_permit(connection, town, make_household(connection, town)), month=MONTH, now=NOW)
+    days = ("--from", "2026-12-01", "--to", "2026-12-01")
+    code, out, err = run("ledger", "income", owner, *days, "--json")
+    assert code == 0, err
+    assert [(one["facility"], one["cents"], one["nights"]) for one in json.loads(out)] == [(town.near, PRICE, 0)]
+    assert "30,001" in run("ledger", "income", owner, *days)[1]
+    assert run("ledger", "income", other, *days, "--json")[:2] == (0, "[]\n")
+    assert run("ledger", "income", other + 1, *days)[::2] == (2, "no such owner\n")
+    assert run("ledger", "income", owner, "--from", "2026-12-02", "--to", "2026-12-01")[0] == 2
 
 
 def test_a_provider_gets_the_code_and_gives_an_address(connection: Connection, holder: Household, permit: int) -> None:
