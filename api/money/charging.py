@@ -146,12 +146,12 @@ def charge_strikes(connection: Connection, strikes: Sequence[Row[Any]], *, now: 
 
 
 def refund_strike(connection: Connection, strike: Row[Any], *, now: datetime) -> int:
-    """Give the fee of a strike back that no longer stands (of lost_queries.strikes_to_refund); return the new cents."""
+    """Credit the fee of a strike that no longer stands (of lost_queries.strikes_to_refund); return the new cents."""
     whose = Side("receivable", pseudonym=_names(connection, [strike])[strike.household_id])
     sides = moved(strike.cents, debit=_income(strike), credit=whose)
     act = Act(f"strike {strike.id} fee {strike.cents} refund", "refund", sides, stay_id=strike.stay_id)
     wanted = [Booked(act, strike.household_id, strike.cents)]
-    return _refund(connection, wanted, reason="lifted", account_id=None, now=now)
+    return _refund(connection, wanted, reason=strike.reason, account_id=None, now=now)
 
 
 def settle(
@@ -231,14 +231,25 @@ def _book(
 def _refund(
     connection: Connection, wanted: Sequence[Booked], *, reason: str, account_id: int | None, now: datetime
 ) -> int:
-    """Book refunds, and tell their household of the sum."""
+    """Credit refunds to their household, and tell it of the sum: what it has not paid it need not pay any more."""
     new = _book(connection, wanted, account_id=account_id, now=now)
     cents = sum(each.cents for each in new)
     if cents:
+        household = new[0].household_id
+        owed = min(cents, max(0, -_balances(connection, household).get("receivable", 0)))
+        parts = {"off_due_cents": cents - owed, "owed_cents": owed}
         facts = {"cents": cents, "reason": reason, "permit": new[0].act.permit_id, "stay": new[0].act.stay_id}
-        facts |= what_comes_next(connection, new[0].household_id, now=now)
-        tell(connection, [NewNotice(new[0].household_id, "refund_made", facts)], now=now)
+        facts |= {name: part for name, part in parts.items() if part}
+        facts |= what_comes_next(connection, household, now=now)
+        tell(connection, [NewNotice(household, "refund_made", facts)], now=now)
     return cents
+
+
+def _balances(connection: Connection, household_id: int) -> dict[str, int]:
+    """Return what stands in the accounts of a household."""
+    with rights_of_worker(connection):
+        whose = queries.pseudonyms_of(connection, [household_id])[household_id]
+        return queries.balances_of(connection, [whose]).get(whose, {})
 
 
 def what_comes_next(connection: Connection, household_id: int, *, now: datetime) -> dict[str, str]:
@@ -252,8 +263,7 @@ def what_comes_next(connection: Connection, household_id: int, *, now: datetime)
         day = queries.find_next_charge(connection, household_id, now=now)
         if day is not None:
             return {"next_date": day.isoformat()}
-        whose = queries.pseudonyms_of(connection, [household_id])[household_id]
-        found = queries.balances_of(connection, [whose]).get(whose, {})
+        found = _balances(connection, household_id)
         zone = queries.zones_of(connection, [household_id])[household_id]
     due, payable = found.get("receivable", 0), -found.get("refunds_payable", 0)
     if due > 0 or payable <= due:

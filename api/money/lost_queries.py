@@ -70,7 +70,8 @@ _STRIKES_TO_CHARGE = text(
 )
 _STRIKES_TO_REFUND = text(
     """
-    SELECT k.id, k.household_id, k.stay_id, k.facility_id, f.owner_id, charged.cents
+    SELECT k.id, k.household_id, k.stay_id, k.facility_id, f.owner_id, charged.cents,
+           CASE WHEN k.state = 'lifted' THEN 'lifted' ELSE 'weighs_less' END AS reason
     FROM strikes k JOIN facilities f ON f.id = k.facility_id
     JOIN journal j ON j.stay_id = k.stay_id AND j.kind = 'fee'
     CROSS JOIN LATERAL (SELECT CAST(split_part(j.reference, ' ', 4) AS bigint) AS cents) AS charged
@@ -102,5 +103,5 @@ def strikes_to_charge(connection: Connection, *, most: int) -> Sequence[Row[Any]
 
 
 def strikes_to_refund(connection: Connection, *, most: int) -> Sequence[Row[Any]]:
-    """List strikes whose fee was charged and no longer stands, with what was charged; not those refunded."""
+    """List strikes whose fee was charged and no longer stands, with what was charged and why; not those refunded."""
     return connection.execute(_STRIKES_TO_REFUND, {"most": most}).all()

@@ -55,7 +55,7 @@ _KINDS = {
         (
             ("{facility}的权属单位收回了您这次停放的泊位：{span}。", "权属单位收回了您的泊位。"),
             _INSTEAD,
-            ("将退还您 {refund}。",),
+            ("{refund} 无需缴纳；如已计收，将记入您的账户。",),
         ),
         ("涉及的停放日期：{next}。",),
     ),
@@ -184,7 +184,6 @@ _KINDS = {
         (
             ("您在{facility}的停车资格终止。", "您的停车资格终止。"),
             ("逐次安排的夜次：{single_nights}。",),
-            ("将退还您 {refund}。",),
         ),
         _NOTE,
     ),
@@ -240,14 +239,25 @@ _KINDS = {
         (
             ("工作日与节假日安排有变，影响您在{facility}的停放：{span}。", "工作日与节假日安排有变，影响您的停放。"),
             ("处理结果：{what}。",),
-            ("将退还您 {refund}。",),
         ),
         _NOTE,
     ),
     "fee_due": Words(
-        ("待缴 {amount}：{facility}", "待缴 {amount}", "有一笔待缴费用"),
         (
-            ("{facility}的泊位待缴 {amount}。", "待缴 {amount}。", "有一笔待缴费用。"),
+            "待缴 {amount}：{late_exit}超时驶离{facility}",
+            "待缴 {amount}：{late_exit}超时驶离",
+            "待缴 {amount}：{facility}",
+            "待缴 {amount}",
+            "有一笔待缴费用",
+        ),
+        (
+            (
+                "因车辆于{late_exit}超时驶离{facility}，待缴 {amount}。",
+                "因车辆于{late_exit}超时驶离，待缴 {amount}。",
+                "{facility}的泊位待缴 {amount}。",
+                "待缴 {amount}。",
+                "有一笔待缴费用。",
+            ),
             ("款项：{what}。",),
             _TERM,
         ),
@@ -259,8 +269,12 @@ _KINDS = {
         ("下一次月费将于 {next} 计收。", "应付给您的款项自 {owed_from} 起可以领取。"),
     ),
     "refund_made": Words(
-        ("已退还 {amount}", "已退款"),
-        (("已退还您 {amount}。", "已向您退款。"),),
+        ("已退还 {amount}，收据 {receipt}", "{amount} 已记入您的账户", "款项已记入您的账户"),
+        (
+            ("已退还您 {amount}，收据 {receipt}。", "{amount} 已记入您的账户。", "款项已记入您的账户。"),
+            ("您的待缴金额减少 {off_due}。",),
+            ("应付给您 {owed}。",),
+        ),
         ("下一次月费将于 {next} 计收。", "应付给您的款项自 {owed_from} 起可以领取。"),
     ),
     "bay_taken": Words(
@@ -269,7 +283,7 @@ _KINDS = {
             ("您在{facility}的泊位被占：{span}。", "您在{facility}的泊位被占。", "您的泊位被占。"),
             ("处理结果：{outcome}。",),
             _INSTEAD,
-            ("应退还您 {due}。",),
+            ("{due} 无需缴纳；如已计收，将记入您的账户。",),
         ),
         _NOTE,
     ),
@@ -302,6 +316,7 @@ CHINESE = Language(
         "ends_earlier": "提前结束",
         "upheld": "维持违约记录",
         "lifted": "撤销违约记录",
+        "weighs_less": "违约处理已减轻",
         "left_in_time": "道闸补报的记录表明车辆已按时离开",
         "warning": "警告",
         "fee": "缴费",
@@ -309,7 +324,7 @@ CHINESE = Language(
         "end": "终止停车资格",
         "vehicle": "车辆",
         "called_off": "权属单位撤销了收回决定",
-        "money_back": "退款",
+        "money_back": "本次停放不收费",
         "not_published": "分配方案尚未公布",
         "round_over": "本批次已结束",
         "record_too_short": "释放记录时间太短",

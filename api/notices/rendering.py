@@ -91,7 +91,9 @@ def _spoken(name: str, value: object, language: Language, *, zone: ZoneInfo, cou
     if isinstance(value, bool):
         return ("what", language.reasons[name]) if value and name in language.reasons else None
     if isinstance(value, int | float):
-        return _number(name, value, language, country=country)
+        return _number(name, value, language, country=country) if value or not name.endswith("cents") else None
+    if isinstance(value, str) and name == "receipt":
+        return name, _one_line(value)  # somebody's number, even where it looks like a date
     if isinstance(value, str):
         return _unprefixed(name), _text(value, language, zone)
     if isinstance(value, Sequence) and value:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row
 
 from api.gates.allow_list import take_plate_off_list
+from api.money.rules import RULES
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
@@ -76,7 +77,7 @@ def carry_out_due(connection: Connection, *, now: datetime, most: int | None = N
 def _carried_out(connection: Connection, row: Row[Any], *, now: datetime) -> Strike:
     strike = strike_of(row)
     if strike.act == "fee":
-        _tell(connection, row, "fee_due", amount_cents=row.amount_cents, next_date=now.isoformat(), now=now)
+        _tell_due(connection, row, now=now)
     elif strike.act == "suspension":
         strike = suspend(connection, strike, row, now=now)
     elif strike.act == "end":
@@ -84,6 +85,17 @@ def _carried_out(connection: Connection, row: Row[Any], *, now: datetime) -> Str
             end_permit(connection, permit_id, reason="strikes", now=now)
         strike = strike if strike.did else keep_plate_off(connection, strike, row, now=now)
     return strike.changed(effect="done")
+
+
+def _tell_due(connection: Connection, row: Row[Any], *, now: datetime) -> None:
+    """Say what the fee is for, and let it be due when any other fee charged today is."""
+    zone = ZoneInfo(row.timezone)
+    facts = {
+        "amount_cents": row.amount_cents,
+        "late_exit": row.late_until.astimezone(zone).date().isoformat(),
+        "next_date": (now.astimezone(zone).date() + timedelta(days=RULES.due_days)).isoformat(),
+    }
+    _tell(connection, row, "fee_due", **facts, now=now)
 
 
 def suspend(connection: Connection, strike: Strike, row: Row[Any], *, now: datetime) -> Strike:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from api.money.paying import note_payment, request_payment
+from api.money.providers import Counter
 from tests.api.booking_town import Household, Town
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 MONTH = date(2026, 12, 1)
 PRICE = 30_001
 """A month's price that no number of days divides."""
+RECEIPTS = count(1)
 
 
 def add_permit(connection: Connection, town: Town, who: Household, **own: object) -> int:
@@ -38,6 +42,19 @@ def end(connection: Connection, permit: int, moment: str, reason: str = "given_u
     connection.execute(
         text("UPDATE permits SET state = 'ended', end_reason = :reason, ended_at = :at WHERE id = :id"),
         {"id": permit, "reason": reason, "at": moment},
+    )
+
+
+def pay(connection: Connection, who: Household, cents: int | None = None, *, receipt: str | None = None) -> int:
+    asked = request_payment(connection, who.id, provider=Counter(), now=NOW)
+    return note_payment(
+        connection,
+        code=asked.asked.code,
+        cents=cents or asked.cents,
+        receipt=receipt or f"R{next(RECEIPTS)}",
+        provider="counter",
+        account_id=None,
+        now=NOW,
     )
 
 

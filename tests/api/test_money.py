@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -34,18 +33,19 @@ from tests.api.money_town import (
     MONTH,
     NOW,
     PRICE,
+    RECEIPTS,
     add_booking,
     add_permit,
     as_worker,
     end,
     income,
+    pay,
     told,
     total,
 )
 from tests.api.running import Run
 
 _RUNNER = CliRunner()
-_RECEIPTS = count(1)
 
 
 @pytest.fixture
@@ -67,19 +67,6 @@ def holder(connection: Connection, town: Town) -> Household:
 @pytest.fixture
 def permit(connection: Connection, town: Town, holder: Household) -> int:
     return add_permit(connection, town, holder)
-
-
-def pay(connection: Connection, who: Household, cents: int | None = None, *, receipt: str | None = None) -> int:
-    asked = request_payment(connection, who.id, provider=Counter(), now=NOW)
-    return note_payment(
-        connection,
-        code=asked.asked.code,
-        cents=cents or asked.cents,
-        receipt=receipt or f"R{next(_RECEIPTS)}",
-        provider="counter",
-        account_id=None,
-        now=NOW,
-    )
 
 
 # --------------------------------------------------------------------------------------------------------- the rules
@@ -278,7 +265,14 @@ def test_days_an_owner_took_back_are_refunded_once_each(connection: Connection, 
     assert balances(connection, holder.id).due_cents == PRICE - share
     assert told(connection)[-1] == (
         "refund_made",
-        {"cents": share, "reason": "withdrawn", "permit": permit, "stay": None, "next_date": "2027-01-01"},
+        {
+            "cents": share,
+            "reason": "withdrawn",
+            "permit": permit,
+            "stay": None,
+            "off_due_cents": share,
+            "next_date": "2027-01-01",
+        },
     )
 
 
@@ -299,6 +293,7 @@ def test_a_permit_given_up_pays_to_its_last_day_and_gets_its_deposit_back(
     [paid, *refunds] = [facts for kind, facts in told(connection) if kind != "fee_due"]
     assert paid["next_date"] == "2027-01-01"
     assert all(facts["owed_from"] == "2026-12-01" and "next_date" not in facts for facts in refunds)
+    assert all(facts["owed_cents"] == facts["cents"] and "off_due_cents" not in facts for facts in refunds)
     assert income(connection) == fee_of(PRICE, first=MONTH, last=date(2026, 12, 10))
 
 
@@ -679,7 +674,7 @@ class Beside:
             assert self.due() == 0
             return
         cents = cents if asked.direction == "in" else min(cents, asked.cents)
-        receipt = f"H{next(_RECEIPTS)}"
+        receipt = f"H{next(RECEIPTS)}"
         assert note(connection, asked.asked.code, receipt, cents) == cents
         self.receipts.append((asked.asked.code, receipt, cents))
         self.paid += cents if asked.direction == "in" else -cents

@@ -14,7 +14,7 @@ from api.money.jobs import book_money, book_some
 from api.money.paying import balances
 from api.money.rules import fee_of, share_of_day
 from tests.api.booking_town import Household, Town, make_household, make_town
-from tests.api.money_town import MONTH, NOW, PRICE, add_booking, add_permit, as_worker, end, income, told, total
+from tests.api.money_town import MONTH, NOW, PRICE, add_booking, add_permit, as_worker, end, income, pay, told, total
 
 NIGHT = date(2026, 12, 2)
 AFTER = NOW + timedelta(days=3)
@@ -278,21 +278,36 @@ def test_the_fee_of_a_strike_is_charged_when_it_has_come_due(
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        "state = 'lifted', effect = 'undone', place = 0",
-        "act = 'warning', amount_cents = NULL, effect = 'waiting', place = 1",
+        ("state = 'lifted', effect = 'undone', place = 0", "lifted"),
+        ("act = 'warning', amount_cents = NULL, effect = 'waiting', place = 1", "weighs_less"),
     ],
 )
 def test_the_fee_of_a_strike_that_is_lifted_or_weighs_less_is_refunded_once(
-    connection: Connection, town: Town, holder: Household, change: str
+    connection: Connection, town: Town, holder: Household, change: str, reason: str
 ) -> None:
     strike = add_strike(connection, town, holder)
     booked(connection)
     connection.execute(text(f"UPDATE strikes SET {change} WHERE id = :id"), {"id": strike})
     assert booked(connection) == {"strikes_refunded": 1}
     assert (balances(connection, holder.id).due_cents, income(connection)) == (0, 0)
-    assert told(connection)[-1][1]["reason"] == "lifted"
+    facts = told(connection)[-1][1]
+    assert (facts["reason"], facts["off_due_cents"]) == (reason, 5000)
+    assert "owed_cents" not in facts, "nothing was paid"
+
+
+def test_of_a_fee_that_is_lifted_is_owed_what_was_paid_of_it(
+    connection: Connection, town: Town, holder: Household
+) -> None:
+    strike = add_strike(connection, town, holder)
+    booked(connection)
+    pay(connection, holder, cents=2000)
+    connection.execute(text("UPDATE strikes SET state = 'lifted', effect = 'undone' WHERE id = :id"), {"id": strike})
+    booked(connection)
+    facts = told(connection)[-1][1]
+    assert (facts["cents"], facts["off_due_cents"], facts["owed_cents"]) == (5000, 3000, 2000)
+    assert balances(connection, holder.id).owed_cents == 2000
 
 
 def test_a_strike_whose_fee_becomes_smaller_costs_the_smaller_one(

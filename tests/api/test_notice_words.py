@@ -25,7 +25,8 @@ FACTS: dict[str, Any] = {
     "first": "2026-12-01", "last": "2027-02-28", "half_by": "2027-01-05", "most_by": "2027-03-01",
     "not_before": "2027-04-01", "why": "too few bays have come free", "position": 1204, "walk_m": 180, "late_min": 25,
     "place": 2, "act": "fee", "appeal_until": "2026-12-02T12:00:00+08:00", "amount_cents": 30050, "refund_cents": 1200,
-    "deposit_cents": 20_000, "due_cents": 900, "reason": "More cars of our own", "outcome": "moved",
+    "deposit_cents": 20_000, "due_cents": 900, "off_due_cents": 700, "owed_cents": 500, "late_exit": "2026-11-25",
+    "receipt": "2026-12-01", "reason": "More cars of our own", "outcome": "moved",
     "decision": "upheld", "what": "cancelled", "nights_added": ["2026-12-05"],
     "nights_removed": ["2026-12-06", "2026-12-07"], "dates": ["2026-12-06"], "without_bay": ["2026-12-08"],
     "leave_by": [{"night": "2026-12-09", "to": "2026-12-10T07:00:00+08:00"}],
@@ -180,10 +181,38 @@ def test_words_of_programs_are_said_as_people_say_them() -> None:
         "Reason: of a later version." in render(told("permit_ended", {"reason": "of_a_later_version"}), ENGLISH).whole
     )
     assert "¥3.00" in render(told("refund_made", {"cents": 300}), ENGLISH).subject
+    assert "¥" not in render(told("bay_taken", {"outcome": "moved", "due_cents": 0}), ENGLISH).whole
     assert "charged" not in render(told("refund_made", {"cents": 300}), ENGLISH).whole
     owed = told("payment_received", {"cents": 300, "owed_from": "2026-12-01"})
     assert "paid out from Tue 1 Dec 2026" in render(owed, ENGLISH).whole
     assert "2026年12月1日" in render(owed, CHINESE).whole
+
+
+def test_only_what_was_paid_out_is_said_to_be_paid_back() -> None:
+    paid = {"cents": 5000, "receipt": "2026-12-01", "reason": "paid_out"}
+    assert render(told("refund_made", paid), ENGLISH).whole.startswith(
+        "¥50.00 was paid back to you, receipt 2026-12-01."
+    )
+    assert render(told("refund_made", paid), CHINESE).whole.startswith("已退还您 ¥50.00，收据 2026-12-01。")
+    unpaid = told("refund_made", {"cents": 5000, "reason": "lifted", "off_due_cents": 5000})
+    assert render(unpaid, ENGLISH).paragraphs[:2] == ("¥50.00 was credited to you.", "You have ¥50.00 less to pay.")
+    assert render(unpaid, CHINESE).paragraphs[:2] == ("¥50.00 已记入您的账户。", "您的待缴金额减少 ¥50.00。")
+    for kind in set(KINDS) - {"refund_made"}:
+        assert not re.search("(paid|get|money|due) .*back|back to you", render(told(kind), ENGLISH).whole), kind
+        assert not re.search("退还您|退款", render(told(kind), CHINESE).whole), kind
+
+
+def test_the_fee_of_a_strike_is_told_with_the_late_exit_that_it_is_for() -> None:
+    facts = {"facility": 5, "amount_cents": 5000, "late_exit": "2026-03-05", "next_date": "2026-03-16"}
+    assert render(told("fee_due", facts), ENGLISH).paragraphs == (
+        "¥50.00 is to be paid because your car left 江浦公园 late on Thu 5 Mar 2026.",
+        "Please pay by Mon 16 Mar 2026.",
+    )
+    assert render(told("fee_due", facts), CHINESE).paragraphs == (
+        "因车辆于2026年3月5日（周四）超时驶离江浦公园，待缴 ¥50.00。",
+        "请在 2026年3月16日（周一） 前缴纳。",
+    )
+    assert "late" not in render(told("fee_due", {"facility": 5, "cents": 5000}), ENGLISH).whole
 
 
 # -------------------------------------------------------------------------------------------------- codes that are told
@@ -220,6 +249,7 @@ def codes_in_tables() -> Iterator[str]:
 def test_every_code_that_can_be_told_has_words(language: Language) -> None:
     codes = {*codes_in_source(), *codes_in_tables(), *REASONS, *KEPT_BACK, *map(str, Why)} - _NOT_TOLD
     assert {"given_up", "round_over", "moved_too_far", "money_back"} <= codes
+    assert "weighs_less" in language.reasons, "of a fee that is credited"
     assert sorted(codes - language.reasons.keys()) == []
 
 

@@ -247,7 +247,9 @@ def test_the_ladder_is_climbed_rung_by_rung(late: Late) -> None:
         (3, "suspension", "standing", "done"),
         (4, "end", "standing", "waiting"),
     ]
-    assert [told["amount_cents"] for told in late.told("fee_due")] == [5000]
+    [fee] = late.told("fee_due")
+    assert (fee["amount_cents"], fee["late_exit"]) == (5000, "2026-03-13"), "it left at half past eight in Shanghai"
+    assert fee["next_date"] == "2026-03-24", "it took effect on the 14th, and leaves ten days as every fee does"
     assert len(late.told("permit_suspended")) == 1
     assert len(late.told("plate_off_list")) == 1, "the plate goes off the list at once, appeal or not"
 
