@@ -15,7 +15,7 @@ from api.plans.plan_file import PlanFiles
 from api.rounds import allocation_queries as queries
 from api.rounds.comparing import compare_plans
 from api.rounds.errors import RoundConflict
-from api.rounds.folder import fingerprint, hashes_of, write_round_folder
+from api.rounds.folder import fingerprint, hashes_of, require_facilities, write_round_folder
 from api.rounds.outcomes import load_round_plan, store_round_plan
 from api.runs import queries as run_queries
 from api.runs.computing import Recipe, compute_run, options_of
@@ -46,10 +46,12 @@ def ask_for_allocation(
     RoundNotFound, PlanNotFound
         There is no such round, or no such plan of it.
     RoundConflict
-        It is not closed, its public number is not entered, or it is being allocated or published already.
+        It is not closed, its public number is not entered, it is being allocated or published already, or all of its
+        facilities were withdrawn.
     """
     row = queries.lock_round(connection, round_id)
     _require_ready(row)
+    require_facilities(connection, round_id)
     if base is not None:
         queries.get_plan(connection, base, of=round_id)
     elif not cold:

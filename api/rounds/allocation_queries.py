@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg.errors import LockNotAvailable
@@ -127,12 +127,13 @@ _PUBLISH = text(
     "UPDATE rounds SET state = 'published', plan_id = :plan, published_at = :now, report = CAST(:report AS json),"
     " version = version + 1 WHERE id = :round"
 )
-_HOLDERS = text(
+_BEGINS = text(
     """
-    SELECT DISTINCT o.application_id
-    FROM round_outcomes o JOIN applications a ON a.id = o.application_id JOIN rounds r ON r.id = a.round_id
-    JOIN permits p ON p.household_id = a.household_id AND p.state IN ('offered', 'active') AND p.term && r.term
-    WHERE o.plan_id = :plan AND o.bay_group_id IS NOT NULL ORDER BY 1 LIMIT :limit
+    SELECT o.application_id, max(upper(p.term)) AS begins
+    FROM round_outcomes o JOIN applications a ON a.id = o.application_id
+    JOIN permits p ON p.household_id = a.household_id AND p.state IN ('offered', 'active')
+        AND p.term && daterange(CAST(:first AS date), CAST(:last AS date), '[]')
+    WHERE o.plan_id = :plan AND o.bay_group_id IS NOT NULL GROUP BY o.application_id
     """
 )
 # Whom a plan serves although home or car are not what it was made for.
@@ -343,11 +344,6 @@ def remove_decision(connection: Connection, decision_id: int, *, of: int) -> Non
         raise DecisionNotFound("no such decision")
 
 
-def list_holders(connection: Connection, plan_id: int, *, limit: int) -> list[int]:
-    """List applications that a plan serves although their households have a permit or an offer in its term."""
-    return list(connection.scalars(_HOLDERS, {"plan": plan_id, "limit": limit}))
-
-
 def list_changed(connection: Connection, plan_id: int, *, limit_m: float) -> list[Row[Any]]:
     """
     List the applications that a plan serves and whose household has moved or has another car by now.
@@ -359,6 +355,17 @@ def list_changed(connection: Connection, plan_id: int, *, limit_m: float) -> lis
     """
     with reading_whole_tables(connection):
         return list(connection.execute(_CHANGED, {"plan": plan_id, "limit_m": limit_m}))
+
+
+def list_begins_after_permits(connection: Connection, plan_id: int, *, first: date, last: date) -> dict[int, date]:
+    """
+    Return which applications a plan serves although their households have permits or offers between two evenings.
+
+    Each has the evening after the last of them.
+    """
+    with reading_whole_tables(connection):
+        found = connection.execute(_BEGINS, {"plan": plan_id, "first": first, "last": last})
+        return {row.application_id: row.begins for row in found}
 
 
 def list_moved(connection: Connection, round_id: int) -> list[int]:

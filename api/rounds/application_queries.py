@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg.errors import UniqueViolation
@@ -31,6 +31,13 @@ _HOUSEHOLD = text(
     FROM households h JOIN homes o ON o.id = h.home_id
     LEFT JOIN vehicles v ON v.household_id = h.id AND v.withdrawn_at IS NULL
     WHERE h.id = :household
+    """
+)
+_PERMIT_THROUGHOUT = text(
+    """
+    SELECT upper(term) - 1 FROM permits
+    WHERE household_id = :household AND state = 'active'
+      AND term @> daterange(CAST(:first AS date), CAST(:last AS date), '[]')
     """
 )
 # A row that was withdrawn is taken up again: the application keeps its id, and nothing is drawn anew.
@@ -114,6 +121,14 @@ _RATE = text(
 def describe_household(connection: Connection, household_id: int) -> Row[Any]:
     """Return where a household lives, and its car if it has one."""
     return connection.execute(_HOUSEHOLD, {"household": household_id}).one()
+
+
+def find_permit_throughout(connection: Connection, household_id: int, *, first: date, last: date) -> date | None:
+    """Return the last evening of a permit that a household has on every evening from one to another."""
+    until: date | None = connection.scalar(
+        _PERMIT_THROUGHOUT, {"household": household_id, "first": first, "last": last}
+    )
+    return until
 
 
 def submit(connection: Connection, values: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from api.accounts.refusals import NotAllowed
 from api.notices.service import NewNotice, tell
+from api.openings.permit_queries import rights_of_worker
 from api.permits.nights import stands_at_night
 from api.rounds import application_queries as queries
 from api.rounds.errors import ApplicationsClosed, NotEligible, RoundConflict
@@ -54,7 +55,8 @@ def apply(connection: Connection, round_id: int, wish: Wish, *, applicant: Appli
     RoundNotFound, ApplicationsClosed
         There is no such round, or it takes no applications at this moment.
     NotEligible
-        No car, a bay of its own, a home elsewhere, no consent noted, or stays that are not at night.
+        No car, a bay of its own, a permit for the whole term, a home elsewhere, no consent noted, or stays that are
+        not at night.
     ApplicationExists
         The household or its car has one in this round.
     """
@@ -176,6 +178,12 @@ def _values(
         raise NotEligible("the household lives in another neighbourhood")
     if household.vehicle_id is None:
         raise NotEligible("the household has no car: register it first, one household, one car")
+    with rights_of_worker(connection):  # a committee worker does not see the household's permits
+        until = queries.find_permit_throughout(connection, applicant.household_id, first=there.first, last=there.last)
+    if until is not None:
+        raise NotEligible(
+            f"the household has a permit until {until}, and so for the whole term: one household, one car, one permit"
+        )
     if not stands_at_night(wish.arrive_min, wish.leave_min):
         raise NotEligible(
             "permits are for nights: arrive by 26:00 and leave after it, that is two o'clock of the morning after; "

@@ -56,6 +56,12 @@ def fingerprint_now(connection: Connection, round_id: int) -> bytes:
         return write_round_folder(connection, round_id, Path(place))
 
 
+def require_facilities(connection: Connection, round_id: int) -> None:
+    """Raise RoundConflict where none of a round's facilities is published: its applicants would be told untruths."""
+    if not folder_queries.get_settings(connection, round_id).facility_ids:
+        raise RoundConflict("all facilities of the round were withdrawn: call the round off")
+
+
 def hashes_of(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of a folder, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}

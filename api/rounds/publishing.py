@@ -30,7 +30,7 @@ from api.rounds import allocation_queries as queries
 from api.rounds.allocation_errors import PlanUnpublishable
 from api.rounds.draw import commitment_of, seed_of
 from api.rounds.errors import RoundConflict
-from api.rounds.folder import fingerprint_now
+from api.rounds.folder import fingerprint_now, require_facilities
 from api.rounds.folder_queries import get_settings
 from api.rounds.outcomes import leaves_of, options_of
 from api.rounds.public_report import report_of
@@ -41,11 +41,15 @@ from api.waitlist.jobs import ask_for_dates
 from api.waitlist.moving import wait_near_new_homes
 from api.waitlist.queries import list_waiting_of
 from api.waitlist.service import NewEntry, follow, join_waitlist
+from api.waitlist.widening import widen
 
 HELPED = ("full", "no_value")
 """Options that a freed bay would help: all others fail for what the household asks for, or by a reviewer's word."""
-KEPT_BACK = MOVED_TOO_FAR, OTHER_CAR = "moved_too_far", "other_car"
-"""Why a household is not offered the place that a plan has for it: its new home is too far, or its car does not fit."""
+KEPT_BACK = MOVED_TOO_FAR, OTHER_CAR, HAS_PERMIT = "moved_too_far", "other_car", "has_permit"
+"""
+Why a household is not offered the place that a plan has for it: its new home is too far, its car does not fit, or it
+has a permit or an offer for more than half of the term.
+"""
 MOST_NAMED = 20
 """Applications that stand in the way of a plan, named at once."""
 
@@ -76,25 +80,30 @@ def publish_plan(
     RoundNotFound, PlanNotFound
         There is no such round, or no such plan of it.
     RoundConflict
-        The round is not under review, its date has not come or its term is over, or somebody else publishes it at this
-        moment.
+        The round is not under review, its date has not come, its term is over or its facilities are all withdrawn, or
+        somebody else publishes it at this moment.
     PlanUnpublishable
         The plan is unchecked, stale, not what was stored, or of another seed than was committed to.
     """
     row = queries.lock_round(connection, round_id)
     _require_under_review(row)
     _require_date_come(row, now=now)
+    require_facilities(connection, round_id)
     plan = queries.get_plan(connection, plan_id, of=round_id)
     shown = _require_committed_seed(row, secret)
     outcomes = queries.load_outcomes(connection, plan_id)
     root = _require_publishable(connection, round_id, plan, outcomes)
+    first = _first_evening(connection, row, now=now)
     with rights_of_worker(connection):  # planners do not see who lives where
         changed = {c.application_id: c for c in queries.list_changed(connection, plan_id, limit_m=Policy().max_walk_m)}
+        begins = queries.list_begins_after_permits(connection, plan_id, first=first, last=row.last)
     kept_back = {key: reason for key, change in changed.items() if (reason := _reason_against(change)) is not None}
+    kept_back |= {
+        key: HAS_PERMIT for key, begin in begins.items() if not _leaves_half(begin, first=first, last=row.last)
+    }
     served = [o for o in outcomes if o.bay_group_id is not None and o.application_id not in kept_back]
-    first = _first_evening(connection, row, now=now)
-    wanted = [_offer(outcome, row, changed.get(outcome.application_id), first=first) for outcome in served]
-    _offer_bays(connection, row, plan_id, wanted, now=now)
+    wanted = [_offer(o, row, changed.get(o.application_id), first=begins.get(o.application_id, first)) for o in served]
+    _offer_bays(connection, row, wanted, now=now)
     entries = list(_entries(connection, row, outcomes, kept_back))
     join_waitlist(connection, entries, now=now)
     waiting = {entry.application_id for entry in entries}
@@ -112,7 +121,7 @@ def publish_plan(
     )
     queries.mark_published(connection, round_id, plan_id=plan_id, report=report, now=now)
     left_over = {outcome.bay_group_id for outcome in outcomes if outcome.application_id in kept_back}
-    _follow_changes(connection, round_id, entries, left_over, now=now)
+    _follow_changes(connection, round_id, kept_back, entries, left_over, now=now)
     ask_for_dates(connection)
     return Published(plan_id, len(served), len(entries), len(refused))
 
@@ -186,9 +195,7 @@ def _require_publishable(connection: Connection, round_id: int, plan: Row[Any], 
     return root_of(tree)
 
 
-def _offer_bays(
-    connection: Connection, row: Row[Any], plan_id: int, wanted: Sequence[WantedOffer], *, now: datetime
-) -> None:
+def _offer_bays(connection: Connection, row: Row[Any], wanted: Sequence[WantedOffer], *, now: datetime) -> None:
     try:
         try:
             make_offers(connection, wanted, source="plan", now=now)
@@ -208,10 +215,8 @@ def _offer_bays(
                 f"permits are for nights, and the stays of applications {', '.join(daytime[:MOST_NAMED])} are not; "
                 "reject them, and allocate again"
             ) from error
-        named = ", ".join(map(str, queries.list_holders(connection, plan_id, limit=MOST_NAMED)))
-        raise PlanUnpublishable(
-            f"households of the plan have a permit in its term already (applications {named}); "
-            "reject them, and allocate again"
+        raise PlanUnpublishable(  # in another neighbourhood, whose ledger is not locked
+            "a household of the plan got a permit or an offer elsewhere at this moment; publish again"
         ) from error
 
 
@@ -230,19 +235,38 @@ def _reason_against(change: Row[Any]) -> str | None:
     return OTHER_CAR if missing or not fits_under(change.height_m, change.max_height_m) else None
 
 
+def _leaves_half(begin: date, *, first: date, last: date) -> bool:
+    """
+    Whether an offer that begins on an evening has at least half of those that can be given.
+
+    A shorter one would keep whoever is next from a bay for all of the term.
+    """
+    return 2 * ((last - begin).days + 1) >= (last - first).days + 1
+
+
 def _follow_changes(
-    connection: Connection, round_id: int, entries: Sequence[NewEntry], left_over: set[int], *, now: datetime
+    connection: Connection,
+    round_id: int,
+    kept_back: Mapping[int, str],
+    entries: Sequence[NewEntry],
+    left_over: set[int],
+    *,
+    now: datetime,
 ) -> None:
     """
     Let those who wait wait for their homes and cars of now, all of them before anybody follows.
 
     Parameters
     ----------
+    kept_back
+        Applications that the plan serves and that were offered nothing, with the reason.
     left_over
         Bay groups with bays that the plan gave to households whom they do not suit any more.
     """
     with rights_of_worker(connection):
         groups = left_over | wait_for_new_cars(connection, round_id=round_id, now=now)
+        holders = [application for application, reason in kept_back.items() if reason == HAS_PERMIT]
+        groups |= widen(connection, application_ids=holders, now=now)  # the plan names nothing else that would do
         moved = list_waiting_of(connection, queries.list_moved(connection, round_id))
         groups |= wait_near_new_homes(connection, moved, told={e.application_id for e in entries}, now=now)
         follow(connection, sorted(groups), now=now)

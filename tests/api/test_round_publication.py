@@ -18,6 +18,7 @@ from api.accounts.opening import open_as
 from api.app import create_app
 from api.cli.acting import AT_THE_MACHINE
 from api.facilities.supply_queries import remove_unused_groups
+from api.offers.service import decline_offer
 from api.openings.queries import try_lock_shared
 from api.rounds import publication_routes
 from api.rounds.allocating import allocate_round, ask_for_allocation
@@ -198,28 +199,6 @@ def test_bays_that_owners_opened_since_the_round_opened_are_given_away(town: Rou
     assert town.one("SELECT served FROM round_plans") == BAYS + 1
     assert planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan}).status_code == 200
     assert town.one("SELECT max(taken) FROM ledger_nights") == BAYS + 1
-
-
-def test_whoever_has_a_permit_in_the_term_already_is_named_and_can_be_rejected(
-    town: RoundTown, planner: TestClient
-) -> None:
-    account, application = town.apply()
-    town.apply()
-    town.one(
-        """
-        INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min, stay_through)
-        SELECT v.household_id, v.id, (SELECT min(id) FROM bay_groups), '[2026-09-01,2026-10-01)', 'daily', 1140, 1860,
-               false
-        FROM vehicles v WHERE v.household_id = :household
-        """,
-        household=account.household_id,
-    )
-    where = f"/v1/rounds/{town.round}/publication"
-    answer = planner.post(where, json={"plan": planned(town)})
-    assert (answer.status_code, f"(applications {application})" in answer.json()["detail"]) == (409, True), answer.text
-    decision = {"application": application, "decision": "reject", "note": "has a permit"}
-    assert planner.post(f"/v1/rounds/{town.round}/decisions", json=decision).status_code == 201
-    assert planner.post(where, json={"plan": planned(town)}).status_code == 200
 
 
 def test_a_round_is_published_when_everybody_was_told_and_not_before(town: RoundTown) -> None:
@@ -415,6 +394,117 @@ def reasons_of(town: RoundTown, household: int) -> list[tuple[str, str | None]]:
             {"h": household},
         )
         return [(row.kind, row.reason) for row in rows]
+
+
+def with_permit(town: RoundTown, household: int, *, term: str, state: str = "active") -> int:
+    """Give a household a permit of another round, or an offer of one."""
+    made = town.one(
+        """
+        INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min, state)
+        SELECT :h, v.id, (SELECT min(id) FROM bay_groups), CAST(:term AS daterange), 'daily', 1140, 1860, :state
+        FROM vehicles v WHERE v.household_id = :h RETURNING id
+        """,
+        h=household,
+        term=term,
+        state=state,
+    )
+    return int(made)
+
+
+def terms_of(town: RoundTown, household: int) -> list[tuple[date, date, str]]:
+    """Return first and last evening and state of a household's permits, the oldest first."""
+    with town.engine.begin() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT lower(term) AS first, upper(term) - 1 AS last, state FROM permits "
+                "WHERE household_id = :h ORDER BY id"
+            ),
+            {"h": household},
+        )
+        return [(row.first, row.last, row.state) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("term", "first"),
+    [
+        ("[2026-08-01,2026-09-16)", date(2026, 9, 16)),  # two evenings of twenty-eight
+        ("[2026-08-01,2026-09-28)", date(2026, 9, 28)),  # half of them
+        ("[2026-08-01,2026-09-14)", date(2026, 9, 14)),  # none: the term of before
+        ("[2026-10-12,2026-11-01)", date(2026, 9, 14)),  # none: a term of later
+    ],
+)
+@pytest.mark.parametrize("state", ["active", "offered"])
+def test_an_offer_begins_when_the_permit_that_its_household_has_is_over(
+    town: RoundTown, term: str, first: date, state: str
+) -> None:
+    for _ in range(BAYS):
+        town.apply()
+    plan = planned(town)
+    holder, other = served_of(town, plan)
+    with_permit(town, holder, term=term, state=state)
+    publish(town, plan)
+    assert terms_of(town, holder)[1:] == [(first, date(2026, 10, 11), "offered")]
+    assert terms_of(town, other) == [(date(2026, 9, 14), date(2026, 10, 11), "offered")]
+    assert reasons_of(town, holder) == [("offer_made", None)]
+    both = town.one(
+        "SELECT min(night) FROM (SELECT night FROM ledger_nights GROUP BY night HAVING sum(taken) = 2) AS n"
+    )
+    assert both == first
+
+
+@pytest.mark.parametrize("term", ["[2026-08-01,2026-09-29)", "[2026-09-10,2027-01-01)", "[2026-10-05,2026-10-12)"])
+@pytest.mark.parametrize("state", ["active", "offered"])
+def test_whoever_has_a_permit_for_most_of_the_term_waits_with_its_rank_and_the_next_gets_the_bay(
+    town: RoundTown, planner: TestClient, term: str, state: str
+) -> None:
+    for _ in range(BAYS + 1):
+        town.apply(waited=2)
+    plan = planned(town)
+    holder = served_of(town, plan)[0]
+    permit = with_permit(town, holder, term=term, state=state)
+    publish(town, plan)
+    assert [row[2] for row in terms_of(town, holder)] == [state]
+    assert reasons_of(town, holder) == [("waitlisted", "has_permit")]
+    assert town.one("SELECT count(*) FROM permits") == 1 + BAYS  # whom the plan did not serve has the bay at once
+    assert town.one("SELECT rounds_waited FROM waitlist_entries WHERE household_id = :id", id=holder) == 2
+    report = planner.get(f"/v1/rounds/{town.round}/report").json()
+    assert (report["served"], report["waiting"], report["kept_back"], report["refused"]) == (BAYS, 1, 1, 0)
+    # It lets its permit go: a bay that comes free is offered to it, as it waits for what the plan gave to it.
+    town.one("UPDATE permits SET state = 'ended' WHERE id = :id", id=permit)
+    with town.engine.begin() as connection:
+        open_as(connection, AT_THE_MACHINE)
+        other = connection.execute(
+            text("SELECT id, household_id FROM offers WHERE household_id <> :h ORDER BY id LIMIT 1"), {"h": holder}
+        ).one()
+        decline_offer(connection, other.id, household_id=other.household_id, account_id=None, now=NOW)
+    assert reasons_of(town, holder)[-1] == ("offer_made", None)
+
+
+def test_a_round_whose_households_all_have_permits_is_published(town: RoundTown, planner: TestClient) -> None:
+    for _ in range(BAYS):
+        town.apply()
+    plan = planned(town)
+    for household in served_of(town, plan):
+        with_permit(town, household, term="[2026-09-01,2026-11-01)")
+    answer = planner.post(f"/v1/rounds/{town.round}/publication", json={"plan": plan})
+    assert answer.json() == {"plan": plan, "offers": 0, "waiting": BAYS, "refused": 0}
+    assert town.one("SELECT sum(taken) FROM ledger_nights") == 0
+
+
+def test_a_round_whose_facilities_are_all_withdrawn_is_neither_allocated_nor_published_but_called_off(
+    town: RoundTown, planner: TestClient
+) -> None:
+    account, _ = town.apply()
+    plan = planned(town)
+    town.one("UPDATE facilities SET status = 'withdrawn'")
+    for path, body in (("publication", {"plan": plan}), ("allocations", {})):
+        answer = planner.post(f"/v1/rounds/{town.round}/{path}", json=body)
+        assert answer.status_code == 409
+        assert answer.json()["detail"] == "all facilities of the round were withdrawn: call the round off."
+    assert published_nothing(town)
+    answer = planner.post(f"/v1/rounds/{town.round}/cancellation", json={"reason": "the owners took all bays back"})
+    assert (answer.status_code, town.state()) == (200, "cancelled")
+    assert reasons_of(town, account.household_id) == [("application_refused", "the owners took all bays back")]
 
 
 def test_an_offer_stands_for_a_new_home_within_the_walk_and_says_how_far_that_is(town: RoundTown) -> None:

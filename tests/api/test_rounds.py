@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -469,6 +469,36 @@ def test_a_household_without_a_car_cannot_apply(lane_9: Lane) -> None:
     made, resident = opened(lane_9), lane_9.resident()
     ok(resident.delete("/v1/vehicle"), 204)
     assert "no car" in problem(resident.post(f"/v1/rounds/{made['id']}/applications", json=MINE), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("ends_earlier_by", "state", "may"), [(0, "active", False), (1, "active", True), (0, "offered", True)]
+)
+def test_a_household_with_a_permit_for_the_whole_term_cannot_apply(
+    lane_9: Lane, ends_earlier_by: int, state: str, may: bool
+) -> None:
+    made, resident = opened(lane_9), lane_9.resident()
+    until = date.fromisoformat(made["last"]) - timedelta(days=ends_earlier_by)
+    with lane_9.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO permits (household_id, vehicle_id, bay_group_id, term, days, arrive_min, leave_min, state)"
+                " SELECT v.household_id, v.id, (SELECT min(id) FROM bay_groups),"
+                " daterange(CAST(:first AS date), CAST(:until AS date), '[]'), 'daily', 1140, 1860, :state"
+                " FROM vehicles v WHERE v.household_id = :household"
+            ),
+            {
+                "first": made["first"],
+                "until": until,
+                "state": state,
+                "household": ok(resident.get("/v1/household"))["id"],
+            },
+        )
+    answer = resident.post(f"/v1/rounds/{made['id']}/applications", json=MINE)
+    if may:
+        ok(answer, 201)
+    else:
+        assert f"the household has a permit until {until}" in problem(answer, 422)["detail"]
 
 
 def test_nobody_applies_before_applications_open(lane_9: Lane) -> None:
