@@ -16,3 +16,6 @@ Facility = Annotated[
 ]
 MOST_ID = 2**63 - 1
 """The highest number that the database gives."""
+RoundNumber = Annotated[
+    int, typer.Argument(help="Id of the round, as `list` shows it.", min=1, max=MOST_ID, show_default=False)
+]

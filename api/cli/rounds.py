@@ -1,4 +1,4 @@
-"""Commands about rounds: draft, open, number, delay, cancel, show, list, allocate, plans, publish."""
+"""Commands about rounds: draft, edit, open, number, delay, cancel, show, list, allocate, plans, publish."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import AsJson
+from api.cli import round_reviews
+from api.cli.options import AsJson, RoundNumber
 
 commands = typer.Typer()
 rounds = typer.Typer(help="Rounds: dates, applications, the draw, and what was published.", no_args_is_help=True)
+rounds.add_typer(round_reviews.commands)
 commands.add_typer(rounds, name="rounds")
 
 _UNDER_WAY, _LOOKED_EVERY_S = ("queued", "running"), 0.5
 Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)]
-RoundNumber = Annotated[int, typer.Argument(help="Id of the round, as `list` shows it.", min=1, show_default=False)]
+RoundFile = Annotated[
+    Path,
+    typer.Argument(
+        help="The round as JSON or TOML, with the fields of POST /v1/neighbourhoods/…/rounds.",
+        show_default=False,
+        dir_okay=False,
+        exists=True,
+        readable=True,
+    ),
+]
 
 
 @rounds.command("list")
 def list_rounds(
-    neighbourhood: Annotated[
-        str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)
-    ],
+    neighbourhood: Neighbourhood,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -47,37 +56,39 @@ def list_rounds(
 
 
 @rounds.command("draft")
-def draft_round(
-    neighbourhood: Annotated[
-        str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)
-    ],
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="The round as JSON, with the fields of POST /v1/neighbourhoods/…/rounds.",
-            show_default=False,
-            dir_okay=False,
-            exists=True,
-            readable=True,
-        ),
-    ],
-) -> None:
-    """Draft a round from a file; nobody but planners sees it until it is opened."""
-    from pydantic import ValidationError
+def draft_round(neighbourhood: Neighbourhood, file: RoundFile) -> None:
+    """
+    Draft a round from a file; nobody but planners sees it until it is opened.
 
+    Example: baytide rounds draft town round.json
+    """
     from api.cli.acting import acting_as_planner
-    from api.rounds.errors import ImpossibleRound
+    from api.cli.reading import read_document, read_words
     from api.rounds.schemas import RoundIn
     from api.rounds.service import create_round
 
-    try:
-        wanted = RoundIn.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        faults = (f"{file}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ImpossibleRound("\n".join(faults)) from error
+    wanted = read_words(RoundIn, read_document(file), source=str(file))
     with acting_as_planner() as acting:
         row = create_round(acting.connection, neighbourhood, wanted.draft(), account_id=None, now=acting.now)
     typer.echo(f"drafted: round {row.id}; `baytide rounds open {row.id}` makes its dates public")
+
+
+@rounds.command("edit")
+def edit_round(number: RoundNumber, file: RoundFile) -> None:
+    """
+    Change a draft to what a file says, `version` as `show` has it; the dates of rounds that are open are kept.
+
+    Example: baytide rounds edit 3 round.json
+    """
+    from api.cli.acting import acting_as_planner
+    from api.cli.reading import read_document, read_words
+    from api.rounds.schemas import RoundEdit
+    from api.rounds.service import edit_round as run
+
+    wanted = read_words(RoundEdit, read_document(file), source=str(file))
+    with acting_as_planner() as acting:
+        row = run(acting.connection, number, wanted.draft(), version=wanted.version, now=acting.now)
+    typer.echo(f"changed: round {row.id}, version {row.version}")
 
 
 @rounds.command("open")
@@ -129,17 +140,12 @@ def delay_round(
     reason: Annotated[str, typer.Option(help="Why, as everybody will read it.", show_default=False)],
 ) -> None:
     """Give a round that cannot be published in time another day; its applicants are told."""
-    from pydantic import ValidationError
-
     from api.cli.acting import acting_as_planner
-    from api.rounds.errors import ImpossibleRound
+    from api.cli.reading import read_words
     from api.rounds.schemas import DelayIn
     from api.rounds.service import delay_round as run
 
-    try:
-        wanted = DelayIn.model_validate({"publishes_at": until, "reason": reason})
-    except ValidationError as error:
-        raise ImpossibleRound("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
+    wanted = read_words(DelayIn, {"publishes_at": until, "reason": reason})
     with acting_as_planner() as acting:
         row = run(
             acting.connection,
