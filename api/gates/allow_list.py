@@ -70,7 +70,14 @@ def put_plate_back_on_list(connection: Connection, household_id: int, *, now: da
 
 
 def read_allow_list(
-    connection: Connection, keys: Keys, facility_id: int, *, version: int, since: int | None, now: datetime
+    connection: Connection,
+    keys: Keys,
+    facility_id: int,
+    *,
+    version: int,
+    since: int | None,
+    now: datetime,
+    came_and_went: bool = False,
 ) -> AllowList:
     """
     Read a list that this transaction has brought up to date.
@@ -83,6 +90,8 @@ def read_allow_list(
         As `refresh_allow_list` returned it.
     since
         The version that is known; one that never was, and none, are answered with the whole list.
+    came_and_went
+        `removed` names also rows that came after that version: whoever asks may have heard of them.
     """
     whole = since is None or since > version
     known = 0 if since is None or whole else since
@@ -101,5 +110,7 @@ def read_allow_list(
             )
             for row in rows
         ],
-        removed=[] if whole else queries.list_removed(connection, facility_id, since=known, now=now),
+        removed=[]
+        if whole
+        else queries.list_removed(connection, facility_id, since=known, came_and_went=came_and_went, now=now),
     )

@@ -52,7 +52,8 @@ _ROWS = text("""
 """)
 _REMOVED = text("""
     SELECT r.id FROM allow_list_rows r
-    WHERE r.facility_id = :facility AND r.added_version <= :since AND r.removed_version > :since AND r.ends_at > :now
+    WHERE r.facility_id = :facility AND (r.added_version <= :since OR :came_and_went) AND r.removed_version > :since
+      AND r.ends_at > :now
     ORDER BY r.id
 """)
 _NOTE = text("""
@@ -114,9 +115,19 @@ def list_rows(connection: Connection, facility_id: int, *, since: int, now: date
     return connection.execute(_ROWS, {"facility": facility_id, "since": since, "now": now}).all()
 
 
-def list_removed(connection: Connection, facility_id: int, *, since: int, now: datetime) -> list[int]:
-    """List the ids of rows that were in force in a version and are no more, though their time is not over."""
-    return list(connection.scalars(_REMOVED, {"facility": facility_id, "since": since, "now": now}))
+def list_removed(
+    connection: Connection, facility_id: int, *, since: int, came_and_went: bool, now: datetime
+) -> list[int]:
+    """
+    List the ids of rows that were in force in a version and are no more, though their time is not over.
+
+    Parameters
+    ----------
+    came_and_went
+        Also those that came after the version.
+    """
+    values = {"facility": facility_id, "since": since, "came_and_went": came_and_went, "now": now}
+    return list(connection.scalars(_REMOVED, values))
 
 
 def note_export(

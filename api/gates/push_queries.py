@@ -33,11 +33,18 @@ _NOTE_FAILED_PUSH = text("""
         failing_since = COALESCE(p.failing_since, excluded.failing_since)
     RETURNING failing_since
 """)
+_OWNER = text("SELECT owner_id FROM facilities WHERE id = :facility")
 
 
 def list_facilities_to_push(connection: Connection, *, kind: str) -> Sequence[Row[Any]]:
     """List facilities whose owner has a webhook that wants to hear of a kind of event, with the owner."""
     return connection.execute(_TO_PUSH, {"kind": kind}).all()
+
+
+def find_owner(connection: Connection, facility_id: int) -> int | None:
+    """Return whose a facility is at this moment."""
+    found: int | None = connection.scalar(_OWNER, {"facility": facility_id})
+    return found
 
 
 def pushed(connection: Connection, facility_id: int) -> dict[int, Row[Any]]:

@@ -13,18 +13,19 @@ import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
 from api.accounts.keys import Keys
+from api.accounts.sealing import SealBroken
 from api.gates import list_queries, push_queries
 from api.gates.allow_list import read_allow_list, refresh_allow_list
 from api.gates.list_schemas import AllowListPush, allow_list_out
 from api.jobs.crew import do_together
 from api.jobs.queries import work
 from api.settings import Settings
-from api.webhooks.addresses import rules_of
+from api.webhooks.addresses import CallRules, rules_of
 from api.webhooks.queries import note_success, pause, remove_endpoint, wait_for_call
 from api.webhooks.sending import GIVEN_UP_AFTER, GONE, Delivery, pause_after, send_signed
 from api.webhooks.service import Endpoint, tell_owner, webhooks_for
@@ -39,15 +40,16 @@ _CALLERS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """What a webhook is to be told of a facility's list."""
+    """What a webhook is to be told of a facility's list; `body` is None where a plate's seal is broken."""
 
-    endpoint: Endpoint
+    endpoint_id: int
+    owner_id: int
     facility_id: int
     known: int | None
     failures: int
     version: int
     num_rows: int
-    body: bytes
+    body: bytes | None
 
 
 def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None = None) -> dict[str, int]:
@@ -59,53 +61,48 @@ def push_allow_lists(engine: Engine, *, settings: Settings, now: datetime | None
     now
         Aware; this moment without.
     """
-    moment, keys = now or datetime.now(UTC), Keys(settings)
-    rules, end = rules_of(settings), time.monotonic() + _LONGEST_S
+    moment, keys, rules, start = now or datetime.now(UTC), Keys(settings), rules_of(settings), time.monotonic()
     with work(engine) as connection:
         places = push_queries.list_facilities_to_push(connection, kind=KIND)
     by_owner: dict[int, list[int]] = {}
     for place in places:
         by_owner.setdefault(place.owner_id, []).append(place.id)
-    waiting = deque(by_owner.items())  # of an owner one thread at a time, so that versions never overtake each other
+    waiting = deque(by_owner.values())  # of an owner one thread at a time, so that versions never overtake each other
 
     def push(_number: int) -> Counter[str]:
         done: Counter[str] = Counter()
-        while time.monotonic() < end:
+        while time.monotonic() - start < _LONGEST_S:
             try:
-                owner_id, facilities = waiting.popleft()
+                facilities = waiting.popleft()
             except IndexError:
                 break
             failed: set[int] = set()
             for facility_id in facilities:
-                for due in _due(engine, keys, facility_id, owner_id=owner_id, now=moment):
-                    if due.endpoint.id in failed or time.monotonic() > end:
+                for due in _due(engine, keys, facility_id, now=moment + _since(start)):
+                    if due.endpoint_id in failed or time.monotonic() - start > _LONGEST_S:
                         continue  # it is left alone for this minute, and nothing is lost
-                    with work(engine) as connection:
-                        wait_for_call(connection, due.endpoint.id)  # what else it hears comes before or after
-                        if not _is_next(connection, due):
-                            continue
-                        sent = send_signed(
-                            due.endpoint.url,
-                            body=due.body,
-                            secret=due.endpoint.secret,
-                            former_secret=due.endpoint.former_secret,
-                            rules=rules,
-                            now=moment,
-                        )
-                        _note(connection, due, sent, now=moment)
-                    done["pushed" if sent.arrived else "failed"] += 1
-                    failed |= set() if sent.arrived else {due.endpoint.id}
+                    arrived = _call(engine, keys, due, rules=rules, start=start, now=moment)
+                    if arrived is not None:
+                        done["pushed" if arrived else "failed"] += 1
+                        failed |= set() if arrived else {due.endpoint_id}
         return done
 
     return {"pushed": 0, "failed": 0, **do_together(push, threads=_CALLERS)}
 
 
-def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: datetime) -> list[_Due]:
+def _since(start: float) -> timedelta:
+    return timedelta(seconds=time.monotonic() - start)
+
+
+def _due(engine: Engine, keys: Keys, facility_id: int, *, now: datetime) -> list[_Due]:
     """Write what each webhook of a facility's owner has not been told yet."""
     due = []
     with work(engine) as connection:
         version = refresh_allow_list(connection, facility_id, now=now)
         told = push_queries.pushed(connection, facility_id)
+        owner_id = push_queries.find_owner(connection, facility_id)
+        if owner_id is None:
+            return []
         for endpoint in webhooks_for(connection, keys, owner_id=owner_id, kind=KIND, now=now):
             if endpoint.paused_until is not None and endpoint.paused_until > now:
                 continue
@@ -113,25 +110,74 @@ def _due(engine: Engine, keys: Keys, facility_id: int, *, owner_id: int, now: da
             known = None if before is None else before.version
             if known == version or (before is not None and before.next_at > now):
                 continue
-            found = read_allow_list(connection, keys, facility_id, version=version, since=known, now=now)
-            shown = allow_list_out(facility_id, found).model_dump(by_alias=True)
-            push = AllowListPush.model_validate({**shown, "kind": KIND, "since": known, "at": now})
-            body = push.model_dump_json(by_alias=True).encode()
+            num_rows, body = _body(connection, keys, facility_id, version=version, known=known, now=now)
             failures = 0 if before is None else before.failures
-            due.append(_Due(endpoint, facility_id, known, failures, version, len(found.added), body))
+            due.append(_Due(endpoint.id, owner_id, facility_id, known, failures, version, num_rows, body))
     return due
 
 
-def _is_next(connection: Connection, due: _Due) -> bool:
-    """Whether a webhook still stands where it did: while we waited, somebody else may have told it the same."""
-    told = push_queries.pushed(connection, due.facility_id).get(due.endpoint.id)
-    return (told.version, told.failures) == (due.known, due.failures) if told else due.known is None
+def _body(
+    connection: Connection, keys: Keys, facility_id: int, *, version: int, known: int | None, now: datetime
+) -> tuple[int, bytes | None]:
+    """Write what a webhook is sent that took a version last; return how many rows came, and None for a broken seal."""
+    try:
+        # What it answered too late, or while the worker died, it may have taken all the same: rows that came and went.
+        found = read_allow_list(
+            connection, keys, facility_id, version=version, since=known, came_and_went=True, now=now
+        )
+    except SealBroken:  # it must not keep the others waiting
+        return 0, None
+    shown = allow_list_out(facility_id, found).model_dump(by_alias=True)
+    since = None if found.whole else known
+    push = AllowListPush.model_validate({**shown, "kind": KIND, "since": since, "at": now})
+    return len(found.added), push.model_dump_json(by_alias=True).encode()
 
 
-def _note(connection: Connection, due: _Due, answer: Delivery, *, now: datetime) -> None:
-    endpoint_id, facility_id = due.endpoint.id, due.facility_id
+def _call(engine: Engine, keys: Keys, due: _Due, *, rules: CallRules, start: float, now: datetime) -> bool | None:
+    """Call a webhook when nobody else does; return whether it took the list, None where that is its due no more."""
+    with work(engine) as connection:
+        wait_for_call(connection, due.endpoint_id)  # what else it hears comes before or after
+        endpoint = _find_waiting(connection, keys, due, now=now)
+        if endpoint is None:
+            return None
+        if due.body is None:
+            answer = Delivery(None, "sealed", again=False)
+        else:
+            answer = send_signed(
+                endpoint.url,
+                body=due.body,
+                secret=endpoint.secret,
+                former_secret=endpoint.former_secret,
+                rules=rules,
+                now=now + _since(start),
+            )
+        _note(connection, due, endpoint, answer, now=now)
+    return answer.arrived
+
+
+def _find_waiting(connection: Connection, keys: Keys, due: _Due, *, now: datetime) -> Endpoint | None:
+    """
+    Return a webhook as it is now, if it still is to be told this.
+
+    While we waited it may have been taken away, given a new secret or told the same by somebody else, or the facility
+    may have gone to another owner, whose plates are none of the former one's business.
+    """
+    told = push_queries.pushed(connection, due.facility_id).get(due.endpoint_id)
+    known, failures = (told.version, told.failures) if told else (None, 0)
+    if (known, failures) != (due.known, due.failures):
+        return None
+    if push_queries.find_owner(connection, due.facility_id) != due.owner_id:
+        return None
+    found = webhooks_for(connection, keys, owner_id=due.owner_id, kind=KIND, now=now)
+    endpoint = next((one for one in found if one.id == due.endpoint_id), None)
+    paused = endpoint is not None and endpoint.paused_until is not None and endpoint.paused_until > now
+    return None if paused else endpoint
+
+
+def _note(connection: Connection, due: _Due, endpoint: Endpoint, answer: Delivery, *, now: datetime) -> None:
+    endpoint_id, facility_id = due.endpoint_id, due.facility_id
     if answer.arrived:
-        note_success(connection, endpoint_id)
+        note_success(connection, endpoint_id, now=now)
         push_queries.note_push(connection, endpoint_id, facility_id, version=due.version, now=now)
         list_queries.note_export(
             connection, facility_id, way="webhook", version=due.version, num_rows=due.num_rows, now=now
@@ -139,12 +185,12 @@ def _note(connection: Connection, due: _Due, answer: Delivery, *, now: datetime)
     elif answer.status == GONE:
         remove_endpoint(connection, endpoint_id, now=now)
     else:
-        _note_failure(connection, due, answer, now=now)
+        _note_failure(connection, due, endpoint, answer, now=now)
 
 
-def _note_failure(connection: Connection, due: _Due, answer: Delivery, *, now: datetime) -> None:
+def _note_failure(connection: Connection, due: _Due, endpoint: Endpoint, answer: Delivery, *, now: datetime) -> None:
     """Leave the list alone for a while, and where nobody answers the webhook; after three days tell the owner."""
-    endpoint_id, facility_id = due.endpoint.id, due.facility_id
+    endpoint_id, facility_id = due.endpoint_id, due.facility_id
     failing_since = push_queries.note_failed_push(
         connection,
         endpoint_id,
@@ -154,7 +200,7 @@ def _note_failure(connection: Connection, due: _Due, answer: Delivery, *, now: d
         now=now,
     )
     if answer.again:
-        pause(connection, endpoint_id, until=now + pause_after(due.endpoint.failures))
+        pause(connection, endpoint_id, until=now + pause_after(endpoint.failures))
     if now - failing_since >= GIVEN_UP_AFTER:
         _logger.warning("allow_list_not_taken webhook=%d facility=%d error=%s", endpoint_id, facility_id, answer.error)
         facts = {"webhook": endpoint_id, "failing_since": failing_since.isoformat()}

@@ -61,15 +61,20 @@ def deliver_webhooks(engine: Engine, *, settings: Settings, now: datetime | None
                     break
                 row = queries.claim(connection, endpoint, now=by_now)
                 if row is not None:
-                    done[_call(connection, row, keys, rules, now=moment)] += 1
+                    done[_call(connection, row, keys, rules, at=by_now, now=moment)] += 1
         return done
 
     counts = {"calls": 0, "again": 0, "failed": 0, **do_together(call, threads=_CALLERS)}
     return {"routed": routed, **counts, "told": settle_notices(engine, now=moment)}
 
 
-def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *, now: datetime) -> str:
-    """Call one webhook and note what became of it; return the name it is counted under."""
+def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *, at: datetime, now: datetime) -> str:
+    """
+    Call one webhook and note what became of it; return the name it is counted under.
+
+    Signed is the moment of the call: the receiver's clock may differ from ours. Pauses are counted from when the job
+    began, as it begins every minute.
+    """
     if row.removed_at is not None:
         end_delivery(connection, row.id, error="removed", now=now)
         return "failed"
@@ -87,7 +92,7 @@ def _call(connection: Connection, row: Row[Any], keys: Keys, rules: CallRules, *
     except SealBroken:
         end_delivery(connection, row.id, error="sealed", now=now)
         return "failed"
-    answer = send_signed(url, body=body, secret=secret, former_secret=former_secret, rules=rules, now=now)
+    answer = send_signed(url, body=body, secret=secret, former_secret=former_secret, rules=rules, now=at)
     return _note(connection, row, answer, now=now)
 
 
@@ -106,14 +111,16 @@ def _note(connection: Connection, row: Row[Any], answer: Delivery, *, now: datet
     error = answer.error
     if error is None:
         end_delivery(connection, row.id, error=None, now=now)
-        queries.note_success(connection, row.endpoint_id)
+        queries.note_success(connection, row.endpoint_id, now=now)
         return "calls"
     if answer.status == GONE:
         queries.remove_endpoint(connection, row.endpoint_id, now=now)
-    if answer.again and now - row.created_at < GIVEN_UP_AFTER:
-        until = now + pause_after(row.failures)
+    until, late = now + pause_after(row.failures), now - row.created_at >= GIVEN_UP_AFTER
+    if late or not answer.again:
+        end_delivery(connection, row.id, error=error, now=now)
+    else:
         try_later(connection, row.id, error=error, next_at=until)
+    if answer.again:
+        queries.give_up(connection, row.endpoint_id, before=now - GIVEN_UP_AFTER, now=now)
         queries.pause(connection, row.endpoint_id, until=until)
-        return "again"
-    end_delivery(connection, row.id, error=error, now=now)
-    return "failed"
+    return "again" if answer.again and not late else "failed"

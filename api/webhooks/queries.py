@@ -59,6 +59,23 @@ _STOP = text(
     )
     """
 )
+_GIVE_UP = text(
+    """
+    UPDATE deliveries SET state = 'failed', error = 'gave_up', ended_at = :now WHERE id IN (
+        SELECT id FROM deliveries WHERE endpoint_id = :id AND state = 'waiting' AND created_at <= :before
+        FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+_RESUME = text(
+    """
+    UPDATE deliveries SET next_at = :now WHERE id IN (
+        SELECT id FROM deliveries WHERE endpoint_id = :id AND state = 'waiting' AND next_at > :now
+        FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+_RESUME_LISTS = text("UPDATE allow_list_pushes SET next_at = :now WHERE endpoint_id = :id AND next_at > :now")
 _LISTS = text(
     """
     SELECT p.endpoint_id, p.facility_id, p.version, p.failures, p.error, p.failing_since,
@@ -170,10 +187,22 @@ def claim(connection: Connection, endpoint_id: int, *, now: datetime) -> Row[Any
     return connection.execute(_CLAIM, {"endpoint": endpoint_id, "now": now}).one_or_none()
 
 
-def note_success(connection: Connection, endpoint_id: int) -> None:
-    """Note that a webhook answers."""
+def note_success(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
+    """Note that a webhook answers: what waits for it since it failed is due at once, before what comes now."""
     query = text("UPDATE webhook_endpoints SET failures = 0, paused_until = NULL WHERE id = :id AND failures > 0")
-    connection.execute(query, {"id": endpoint_id})
+    if connection.execute(query, {"id": endpoint_id}).rowcount:
+        connection.execute(_RESUME, {"id": endpoint_id, "now": now})
+        resume_lists(connection, endpoint_id, now=now)
+
+
+def resume_lists(connection: Connection, endpoint_id: int, *, now: datetime) -> None:
+    """Let a webhook be told at once of the lists that it did not take."""
+    connection.execute(_RESUME_LISTS, {"id": endpoint_id, "now": now})
+
+
+def give_up(connection: Connection, endpoint_id: int, *, before: datetime, now: datetime) -> None:
+    """End what has waited for a webhook since before a moment."""
+    connection.execute(_GIVE_UP, {"id": endpoint_id, "before": before, "now": now})
 
 
 def pause(connection: Connection, endpoint_id: int, *, until: datetime) -> None:

@@ -154,10 +154,15 @@ def remove_webhook(connection: Connection, endpoint_id: int, *, now: datetime) -
 
 
 def ping(connection: Connection, endpoint_id: int, *, now: datetime) -> int:
-    """Let a webhook be called with nothing to tell; return the id of the delivery."""
+    """
+    Let a webhook be called with nothing to tell; return the id of the delivery.
+
+    Lists that it refused are told again too; those that wait because it does not answer, when it has answered this.
+    """
     queries.get_endpoint(connection, endpoint_id)
     with rights_of_worker(connection):
         delivery_id = queries.queue_event(connection, endpoint_id, {"kind": "ping"}, now=now)
+        queries.resume_lists(connection, endpoint_id, now=now)
         enqueue(connection, JOB, lock=JOB, queueing_lock=JOB)
     return delivery_id
 

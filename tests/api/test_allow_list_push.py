@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,18 +11,20 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from api.accounts.opening import open_as
+from api.accounts.sealing import seal
 from api.app import create_app
+from api.gates import pushing
 from api.gates.pushing import push_allow_lists
 from api.jobs.queries import work
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
 from api.webhooks.jobs import deliver_webhooks
-from api.webhooks.queries import claim_endpoint, queue_for_owner
+from api.webhooks.queries import claim_endpoint, queue_for_owner, remove_endpoint
 from api.webhooks.sending import SIGNATURE, is_signed
-from api.webhooks.service import add_webhook
+from api.webhooks.service import add_webhook, change_secret, ping
 from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner, settings_of_tests, signed_in
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE, GateTown, make_gate_town
@@ -64,6 +67,13 @@ def register(gates: GateTown, owner: SomeAccount, url: str, *kinds: str) -> byte
             now=gates.night,
         )
     return secret.encode()
+
+
+def webhook_of(gates: GateTown) -> int:
+    """Return the id of the only webhook there is."""
+    [[found]] = gates.rows("SELECT id FROM webhook_endpoints")
+    assert isinstance(found, int)
+    return found
 
 
 def shown(gates: GateTown, owner: SomeAccount) -> list[dict[str, Any]]:
@@ -139,6 +149,46 @@ def test_a_list_waits_for_the_call_that_is_under_way(gates: GateTown, owner: Som
         assert (receiver.got, done) == ([], []), "somebody calls it at this moment"
     pushing.join(10)
     assert done == [{"pushed": 1, "failed": 0}]
+
+
+@contextlib.contextmanager
+def written(gates: GateTown, *, now: datetime) -> Iterator[None]:
+    """Inside, a list has been written, and waits while its webhook is called by somebody else; then it is sent."""
+    pushing = threading.Thread(target=push_allow_lists, args=(gates.engine,), kwargs={"settings": SETTINGS, "now": now})
+    with work(gates.engine) as connection:
+        assert queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now) == 1
+    with work(gates.engine) as connection:
+        assert claim_endpoint(connection, now=now) is not None
+        pushing.start()
+        pushing.join(1.0)
+        yield
+    pushing.join(10)
+
+
+@pytest.mark.parametrize("what", ["removed", "sold"])
+def test_a_webhook_that_is_nobodys_business_any_more_hears_nothing_that_was_written_before(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver, what: str
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    with written(gates, now=gates.night - HOUR):
+        if what == "sold":
+            give_facility(gates.engine, gates.town.near, *make_owner(gates.engine, "next").principal.owner_ids)
+        else:
+            with work(gates.engine) as connection:
+                remove_endpoint(connection, webhook_of(gates), now=gates.night - HOUR)
+    assert receiver.got == []
+
+
+def test_a_list_is_signed_with_the_secret_that_holds_when_it_is_sent(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    with written(gates, now=gates.night - HOUR), work(gates.engine) as connection:
+        _, secret = change_secret(connection, KEYS, webhook_of(gates), now=gates.night - HOUR)
+    [(_, headers, body)] = receiver.got
+    assert is_signed(body, headers[SIGNATURE], secret=secret.encode(), now=gates.night - HOUR)
 
 
 def test_two_workers_that_push_at_once_tell_a_version_once(
@@ -271,3 +321,57 @@ def test_a_list_that_is_not_taken_for_three_days_is_told_to_the_owners_other_web
     assert heard(gates.engine) == [{"kind": "list_not_taken", **facts}]
     receiver.status = 200
     assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 84 * HOUR)["pushed"] == 1, "it is never given up"
+
+
+def test_a_row_that_a_webhook_may_have_taken_though_it_failed_is_taken_back(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    """It kept version 2 and answered too late; the night is given back before it is told again."""
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - 3 * HOUR
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now)
+    stay = gates.add_stay(gates.resident("沪A54321"), gates.night, gates.night + 14 * HOUR, bay=2)
+    receiver.status = 504
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now + MINUTE)
+    gates.end_stay(stay, state="given_back", at=now + MINUTE)
+    receiver.status = 200
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now + 2 * MINUTE)
+    _, second, third = told(receiver)
+    assert (third["since"], third["version"], third["added"]) == (1, 3, [])
+    assert third["removed"] == [second["added"][0]["id"]]
+
+
+def test_a_list_whose_plates_cannot_be_opened_keeps_nobody_waiting(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "_CALLERS", 1)
+    other = make_owner(gates.engine, "other")
+    give_facility(gates.engine, gates.town.far, *other.principal.owner_ids)
+    now = gates.night - HOUR
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    gates.refresh(now)
+    with gates.engine.begin() as connection:
+        broken = seal(bytes(32), b"x", what="plate")
+        connection.execute(text("UPDATE allow_list_rows SET plate_sealed = :broken"), {"broken": broken})
+    gates.add_stay(gates.resident("沪A54321"), gates.night, gates.night + 14 * HOUR, far=True)
+    for each in (owner, other):
+        register(gates, each, receiver.url)
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 1, "failed": 1}
+    assert [(one["error"], one["failures"]) for one in shown(gates, owner)[0]["lists"]] == [("sealed", 1)]
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_list_that_was_not_taken_comes_at_once_when_its_webhook_is_tried(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver, status: int
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now, receiver.status = gates.night - 3 * HOUR, status
+    push_allow_lists(gates.engine, settings=SETTINGS, now=now)
+    receiver.status = 200
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 0, "failed": 0}, "it waits"
+    with work(gates.engine) as connection:
+        ping(connection, webhook_of(gates), now=now)
+    deliver_webhooks(gates.engine, settings=SETTINGS, now=now)
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now) == {"pushed": 1, "failed": 0}

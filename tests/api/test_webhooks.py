@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -238,6 +239,66 @@ def test_after_three_days_a_call_is_given_up(
     counts = deliver_webhooks(engine, settings=settings, now=now() + timedelta(days=3, minutes=1))
     assert (counts["failed"], counts["told"]) == (1, 1)
     assert deliveries(client, hook["id"]) == [("failed", 2, "status")]
+
+
+def test_what_has_waited_for_three_days_is_given_up_by_one_call(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
+) -> None:
+    hook = register(client, receiver)
+    receiver.status = 500
+    say(engine, *[resident.household_id] * 5)
+    deliver_webhooks(engine, settings=settings)
+    later = now() + timedelta(days=3, minutes=1)
+    deliver_webhooks(engine, settings=settings, now=later - timedelta(hours=1))
+    client.post(f"/v1/webhooks/{hook['id']}/ping")
+    with engine.begin() as connection:
+        young = {"young": later - MINUTE}
+        connection.execute(text("UPDATE deliveries SET created_at = :young WHERE event IS NOT NULL"), young)
+        connection.execute(text("UPDATE deliveries SET next_at = :young"), young)
+    called = len(receiver.got)
+    counts = deliver_webhooks(engine, settings=settings, now=later)
+    assert (counts["failed"], counts["again"], counts["told"]) == (1, 0, 5)
+    assert len(receiver.got) == called + 1, "one call found out, the other four were spared"
+    waits, *rest = deliveries(client, hook["id"])
+    assert (waits[0], {(state, error) for state, _, error in rest}) == (
+        "waiting",
+        {("failed", "status"), ("failed", "gave_up")},
+    )
+    assert client.get("/v1/webhooks").json()["webhooks"][0]["failures"] == 3
+
+
+def test_when_a_webhook_answers_again_what_waited_comes_before_what_is_new(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
+) -> None:
+    hook = register(client, receiver)
+    receiver.status = 503
+    say(engine, resident.household_id, position=1)
+    deliver_webhooks(engine, settings=settings)
+    receiver.status = 200
+    client.post(f"/v1/webhooks/{hook['id']}/ping")
+    assert deliver_webhooks(engine, settings=settings)["calls"] == 2
+    say(engine, resident.household_id, position=2)
+    assert deliver_webhooks(engine, settings=settings)["calls"] == 1
+    said = [json.loads(body) for _, _, body in receiver.got]
+    assert [one["notice"]["facts"]["position"] for one in said if "notice" in one] == [1, 1, 2]
+
+
+def test_each_call_is_signed_with_the_moment_it_is_made(
+    engine: Engine, client: TestClient, resident: SomeAccount, receiver: Receiver, settings: Settings
+) -> None:
+    """Not with that of the job, which calls for most of a minute: the receiver's clock may be fast."""
+    register(client, receiver)
+    say(engine, *[resident.household_id] * 2)
+    begun: list[float] = []
+
+    def slowly() -> bool:
+        begun.append(time.monotonic())
+        return time.monotonic() - begun[0] < 1.1
+
+    receiver.waits = slowly
+    deliver_webhooks(engine, settings=settings)
+    first, second = (int(headers[SIGNATURE][2:].partition(",")[0]) for _, headers, _ in receiver.got)
+    assert first < second
 
 
 def test_whoever_says_gone_is_called_no_more(
