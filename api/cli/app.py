@@ -24,6 +24,7 @@ from api.cli import (
     service,
     simulate,
     waitlist,
+    webhooks,
     withdrawals,
 )
 from api.cli.console import complain, complain_of
@@ -51,6 +52,7 @@ for noun in (
     gates,
     overstays,
     ledger,
+    webhooks,
     service,
     simulate,
     withdrawals,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.options import AsJson, Facility
-from api.cli.tables import minute, percent, table_of
+from api.cli.tables import minute_utc, percent, table_of
 
 if TYPE_CHECKING:
     from api.cli.acting import Acting
@@ -49,7 +49,7 @@ def show_buffer(facility: Facility, *, as_json: AsJson = False) -> None:
             percent(one.late_share),
             one.mornings,
             one.cars,
-            minute(one.made_at),
+            minute_utc(one.made_at),
         )
         for one in found.estimates
     ]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import MOST_ID, AsJson, Facility
-from api.cli.tables import minute, number
+from api.cli.tables import minute, minute_utc, number
 
 commands = typer.Typer()
 Device = Annotated[
@@ -29,8 +29,8 @@ def list_devices(facility: Facility, *, as_json: AsJson = False) -> None:
         found = [device_out(row) for row in run(acting.connection, place.id)]
     print_list(
         found,
-        ("device", "kind", "label", "key of"),
-        lambda one: (number(one.id), one.kind, one.label, minute(one.rotated_at or one.created_at)),
+        ("device", "kind", "label", "key of, UTC"),
+        lambda one: (number(one.id), one.kind, one.label, minute_utc(one.rotated_at or one.created_at)),
         as_json=as_json,
     )
 

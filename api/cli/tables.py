@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 Cell = str | int | float | None
 NOTHING = "–"
@@ -35,6 +35,11 @@ def percent(share: float | None) -> str:
 def minute(moment: datetime | None) -> str | None:
     """`2026-12-01 18:04`, on the clock that the moment is on."""
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def minute_utc(moment: datetime | None) -> str | None:
+    """As `minute`, by UTC: what belongs to no neighbourhood has no other clock."""
+    return None if moment is None else minute(moment.astimezone(UTC))
 
 
 def number(one: int | None) -> str | None:
