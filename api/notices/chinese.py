@@ -123,7 +123,7 @@ _KINDS = {
     ),
     "offer_withdrawn": Words(
         ("{facility}的配位已取消", "您的配位已取消"),
-        (("为您配到的{facility}的泊位已不再开放。", "为您配到的泊位已不再开放。"), _INSTEAD),
+        (("为您配到的{facility}的泊位已不再为您保留。", "为您配到的泊位已不再为您保留。"), _INSTEAD),
         ("涉及 {next} 起的夜次。",),
     ),
     "waitlisted": Words(

@@ -134,7 +134,7 @@ _KINDS = {
     "offer_withdrawn": Words(
         ("The offer at {facility} was withdrawn", "Your offer was withdrawn"),
         (
-            ("The bay at {facility} that was offered to you is not there any more.", "An offer to you was withdrawn."),
+            ("The bay at {facility} is not offered to you any more.", "An offer to you was withdrawn."),
             _INSTEAD,
         ),
         ("This is about the nights from {next} on.",),

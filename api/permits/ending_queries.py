@@ -39,7 +39,9 @@ _WITHDRAW_OFFERS = text(
 )
 _LEAVE = text(
     "UPDATE waitlist_entries e SET state = 'left', ended_at = :now FROM permits p "
-    "WHERE p.id = ANY(:ids) AND e.application_id = p.application_id AND e.state = 'offered'"
+    "WHERE p.id = ANY(:ids) AND e.application_id = p.application_id AND e.state = 'offered' "
+    # Whoever gives up what is left of a bay that is taken back may have an offer for the time after it.
+    "AND NOT EXISTS (SELECT FROM permits o WHERE o.application_id = p.application_id AND o.state = 'offered')"
 )
 _RELEASE = text(
     "INSERT INTO waitlist_releases (round_id, bay_group_id, permit_id, cause, released_at) "

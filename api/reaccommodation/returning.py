@@ -12,6 +12,7 @@ from api.calendars.clock import date_of, day_number
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.openings.service import place_nights_at
+from api.permits.ending import end_permits
 from api.permits.ledger import LedgerShort, calendar_of, fill_ledger, take_nights
 from api.planning.moving import nights_covered
 from api.reaccommodation import queries
@@ -28,9 +29,26 @@ _LOSERS = text(
             WHERE d.permit_id = p.id AND d.withdrawal_id = w.withdrawal_id AND d.bay_group_id IS NULL) AS evenings
     FROM withdrawal_permits w JOIN permits p ON p.id = w.permit_id
     WHERE w.withdrawal_id = :withdrawal AND p.state = 'active' AND (
-        w.outcome IN ('ended', 'nights_left_out') OR w.outcome = 'elsewhere' AND w.nights_lost > 0
+        w.outcome = 'nights_left_out' OR w.outcome = 'elsewhere' AND w.nights_lost > 0
+        -- Whoever has accepted another bay for the time after it keeps that.
+        OR w.outcome = 'ended' AND NOT EXISTS (
+            SELECT FROM permits other WHERE other.household_id = p.household_id AND other.id <> p.id
+              AND other.state IN ('offered', 'active') AND other.term && daterange(lower(p.term), w.last, '[]'))
     )
     ORDER BY w.permit_id FOR UPDATE OF p
+    """
+)
+_OFFERS = text(
+    """
+    SELECT o.id, o.permit_id, o.household_id, q.bay_group_id, there.facility_id, g.facility_id AS new_facility,
+           p.walk_m, lower(q.term) AS first
+    FROM withdrawal_permits w
+    JOIN permits p ON p.id = w.permit_id AND p.state = 'active'
+    JOIN bay_groups g ON g.id = p.bay_group_id
+    JOIN permits q ON q.application_id = p.application_id AND q.state = 'offered'
+    JOIN bay_groups there ON there.id = q.bay_group_id
+    JOIN offers o ON o.permit_id = q.id
+    WHERE w.withdrawal_id = :withdrawal AND w.outcome = 'ended' ORDER BY q.id FOR UPDATE OF q
     """
 )
 _RESTORE = text(
@@ -49,7 +67,7 @@ _STAY = text(
 )
 _LEAVE_LIST = text(
     "UPDATE waitlist_entries SET state = 'served', ended_at = :now "
-    "WHERE application_id = ANY(:applications) AND state = 'waiting'"
+    "WHERE application_id = ANY(:applications) AND state IN ('waiting', 'offered')"
 )
 _WAIT_HERE = text(
     "INSERT INTO waitlist_options (entry_id, bay_group_id, walk_m) SELECT e.id, w.bay_group_id, w.walk_m "
@@ -79,7 +97,9 @@ def give_back(connection: Connection, facility_id: int, withdrawal_id: int, *, n
     Count a facility's bays again, let those who found no other place keep theirs, and offer what is left.
 
     Those who were moved keep their new place, and come back for the nights that were left out there, unless they moved
-    for good. The facility's offer and openings are as before; the caller holds the ledger.
+    for good. So does whoever has accepted another bay from the waitlist since; an offer that waits for its answer is
+    taken back instead, and goes to the next. The facility's offer and openings are as before; the caller holds the
+    ledger.
 
     Returns
     -------
@@ -90,14 +110,38 @@ def give_back(connection: Connection, facility_id: int, withdrawal_id: int, *, n
         nights = connection.execute(_LEDGER, {"facility": facility_id, "today": now.date()}).one()
         if nights.first is not None:
             fill_ledger(connection, [facility_id], first=nights.first, last=nights.last)
+        groups = _take_offers_back(connection, withdrawal_id, now=now)
         rows = list(connection.execute(_LOSERS, {"withdrawal": withdrawal_id}))
         returned = _nights_returned(connection, facility_id, rows, now=now)
         _restore(connection, rows, returned, withdrawal_id, now=now)
         place_nights_at(connection, [facility_id], permit_ids=[row.permit_id for row in rows], now=now)
         tell(connection, [_told(row, returned[row.permit_id], facility_id, withdrawal_id) for row in rows], now=now)
         connection.execute(_WAIT_HERE, {"withdrawal": withdrawal_id})
-        follow(connection, queries.groups_of(connection, [facility_id]), now=now)
+        follow(connection, [*queries.groups_of(connection, [facility_id]), *groups], now=now)
     return len(rows)
+
+
+def _take_offers_back(connection: Connection, withdrawal_id: int, *, now: datetime) -> list[int]:
+    """Take back what those who keep their place after all were offered instead; return the bay groups of it."""
+    offers = connection.execute(_OFFERS, {"withdrawal": withdrawal_id}).all()
+    end_permits(connection, [offer.permit_id for offer in offers], reason="withdrawn", now=now)
+    notices = [
+        NewNotice(
+            offer.household_id,
+            "offer_withdrawn",
+            {
+                "offer": offer.id,
+                "permit": offer.permit_id,
+                "facility": offer.facility_id,
+                "new_facility": offer.new_facility,
+                "walk_m": offer.walk_m,
+                "next_date": offer.first.isoformat(),
+            },
+        )
+        for offer in offers
+    ]
+    tell(connection, notices, now=now)
+    return [offer.bay_group_id for offer in offers]
 
 
 def offer_more(connection: Connection, facility_id: int, *, now: datetime) -> list[int]:

@@ -15,8 +15,13 @@ from api.waitlist.service import NewEntry, follow, join_waitlist
 
 
 def put_onto_list(connection: Connection, found: Rehousing, *, now: datetime) -> None:
-    """Put whoever lost a permit or an offer for good onto the list of its round, and offer what is free to the next."""
+    """
+    Put whoever lost a permit or an offer for good onto the list of its round, and offer what is free to the next.
+
+    Whoever has a permit or an offer for the time after what it lost waits for nothing more.
+    """
     losers = [fate for fate in found.fates if fate.outcome in ("ended", "offer_withdrawn")]
+    served = writing_queries.list_served_later(connection, [f.hit.holding.permit.application_id for f in losers])
     entries = [
         NewEntry(
             round_id=fate.hit.holding.permit.round_id,
@@ -28,7 +33,7 @@ def put_onto_list(connection: Connection, found: Rehousing, *, now: datetime) ->
             options=fate.options,
         )
         for fate in losers
-        if fate.hit.holding.permit.round_id is not None
+        if fate.hit.holding.permit.round_id is not None and fate.hit.holding.permit.application_id not in served
     ]
     if not entries:
         return

@@ -228,3 +228,15 @@ _WAIT_AGAIN = text(
 def wait_again(connection: Connection, application_ids: Sequence[int]) -> list[Row[Any]]:
     """Let entries of applications wait again with the rank they have; return those there are."""
     return list(connection.execute(_WAIT_AGAIN, {"applications": list(application_ids)}))
+
+
+_SERVED_LATER = text(
+    "SELECT p.application_id FROM permits p JOIN applications a ON a.id = p.application_id "
+    "JOIN rounds r ON r.id = a.round_id WHERE p.application_id = ANY(:applications) "
+    "AND p.state IN ('offered', 'active') AND upper(p.term) >= upper(r.term)"
+)
+
+
+def list_served_later(connection: Connection, application_ids: Sequence[int | None]) -> set[int]:
+    """Return those of some applications that have a permit or an offer until the end of their round's term."""
+    return set(connection.scalars(_SERVED_LATER, {"applications": list(application_ids)}))

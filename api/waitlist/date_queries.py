@@ -43,10 +43,11 @@ _FREE = text(
     "AND night <= CAST(:last AS date) AND bays > 0 GROUP BY 1, 2"
 )
 _PERMITS = text(
-    # Of this round only: what another term's holders give up frees no bay for this list.
+    # Of this round and to its end only: what another term's holders give up, and whoever stays until an owner takes the
+    # bay back, frees no bay for this list.
     "SELECT p.bay_group_id, p.days FROM permits p JOIN applications a ON a.id = p.application_id "
     "WHERE a.round_id = :round AND p.state = 'active' AND p.bay_group_id = ANY(:groups) "
-    "AND upper(p.term) > CAST(:today AS date) ORDER BY p.id"
+    "AND upper(p.term) > CAST(:last AS date) ORDER BY p.id"
 )
 _PENDING = text(
     """
@@ -169,9 +170,9 @@ def list_free(connection: Connection, groups: Sequence[int], *, today: date, las
     return list(connection.execute(_FREE, {"groups": list(groups), "today": today, "last": last}))
 
 
-def list_permits(connection: Connection, round_id: int, groups: Sequence[int], *, today: date) -> list[Row[Any]]:
-    """List what permits of a round take of bay groups now."""
-    return list(connection.execute(_PERMITS, {"round": round_id, "groups": list(groups), "today": today}))
+def list_permits(connection: Connection, round_id: int, groups: Sequence[int], *, last: date) -> list[Row[Any]]:
+    """List what permits of a round take of bay groups, as far as they last to its term's last day."""
+    return list(connection.execute(_PERMITS, {"round": round_id, "groups": list(groups), "last": last}))
 
 
 def list_pending(connection: Connection, round_id: int, groups: Sequence[int]) -> list[Row[Any]]:

@@ -32,19 +32,23 @@ _GROUPS = text(
 )
 _WAITING = text(
     """
-    SELECT e.id, e.application_id, e.household_id, o.walk_m, lower(r.term) AS term_first, upper(r.term) - 1 AS last,
-           a.vehicle_id, a.height_m, a.needs, a.days, a.arrive_min, a.leave_min, a.stay_through
+    SELECT e.id, e.application_id, e.household_id, o.walk_m, greatest(lower(r.term), held.until) AS term_first,
+           upper(r.term) - 1 AS last, a.vehicle_id, a.height_m, a.needs, a.days, a.arrive_min, a.leave_min,
+           a.stay_through
     FROM waitlist_options o
     JOIN waitlist_entries e ON e.id = o.entry_id
     JOIN rounds r ON r.id = e.round_id
     JOIN applications a ON a.id = e.application_id
-    WHERE o.bay_group_id = :group AND e.state = 'waiting' AND r.state IN ('published', 'active')
-      AND upper(r.term) > CAST(:first AS date)
-      AND NOT EXISTS (
-        SELECT FROM permits p
+    -- A permit that ends before the term, since its bay was taken back, leaves the rest of the term to be offered.
+    CROSS JOIN LATERAL (
+        SELECT max(upper(p.term)) AS until, COALESCE(bool_or(p.state = 'offered'), false) AS has_offer
+        FROM permits p
         WHERE p.household_id = e.household_id AND p.state IN ('offered', 'active')
           AND p.term && (r.term * daterange(CAST(:first AS date), NULL))
-      )
+    ) AS held
+    WHERE o.bay_group_id = :group AND e.state = 'waiting' AND r.state IN ('published', 'active')
+      AND upper(r.term) > CAST(:first AS date)
+      AND NOT held.has_offer AND (held.until IS NULL OR held.until < upper(r.term))
     ORDER BY lower(r.term), e.tier, e.rounds_waited DESC, e.draw, e.id
     """
 )
@@ -199,7 +203,11 @@ def describe_groups(connection: Connection, bay_group_ids: Sequence[int]) -> lis
 
 
 def list_waiting(connection: Connection, bay_group_id: int, *, first: date) -> list[Row[Any]]:
-    """List who waits for a bay group and has no place from a night on, in the order they are to follow."""
+    """
+    List who waits for a bay group and has no place for all of its term's nights from one on, in the order to follow.
+
+    `term_first` is the first day that a household has no place for: of the term, or after a permit that ends before it.
+    """
     return list(connection.execute(_WAITING, {"group": bay_group_id, "first": first}))
 
 

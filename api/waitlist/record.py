@@ -55,7 +55,7 @@ def read_lists(connection: Connection, place: Row[Any], *, now: datetime) -> Sta
     index = {group: k for k, group in enumerate(ids)}
     facility_ids, facility = np.unique(_ints(row.facility_id for row in groups), return_inverse=True)
     entries, ptr, option = _with_options(connection, place.id, index, now=now)
-    permits = queries.list_permits(connection, place.id, ids, today=today)
+    permits = queries.list_permits(connection, place.id, ids, last=place.last)
     pending = queries.list_pending(connection, place.id, ids)
     waited, left = _waiting_offers(pending, now=now)
     lists = Lists(

@@ -20,8 +20,10 @@ from api.facilities.calling_off import call_off
 from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
 from api.neighbourhoods.model import Closure
+from api.offers.service import accept_offer
 from api.openings.service import materialise
 from api.permits.service import end_permit
+from api.waitlist.service import join_waitlist
 from tests.api.round_town import DAY, LAST, NOW, make_round_town, small_garage
 from tests.api.withdrawn_town import ALL, PLANNER, WithdrawnTown, make_withdrawn_town
 
@@ -174,6 +176,30 @@ def test_a_bay_that_comes_back_is_offered_to_the_next_on_the_list(connection: Co
     assert town.row("SELECT state FROM waitlist_entries")["state"] == "waiting"
     called_off(town, made.withdrawal_id, now=NOW + DAY)
     assert town.row("SELECT state FROM waitlist_entries")["state"] == "offered"
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_called_off_an_offer_for_the_time_after_goes_to_the_next_and_an_accepted_one_stays(
+    connection: Connection, *, accepted: bool
+) -> None:
+    """`a` is to go on the 20th; its holder is offered the bay of `b` from then on, which another waits for too."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
+    loser, other = town.holder(tier=1), town.holder("b")
+    start = datetime(2026, 12, 20, 12)  # noqa: DTZ001 -- as owners write it
+    made = town.confirm(Withdrawal("facility", "planned", "sold", start=start))
+    end_permit(connection, other, reason="given_up", now=NOW)
+    offer = town.row("SELECT id, household_id FROM offers WHERE state = 'pending'")
+    if accepted:
+        accept_offer(connection, offer["id"], household_id=offer["household_id"], account_id=None, now=NOW)
+    waiting = town.town.apply()
+    join_waitlist(connection, [town.town.entry(waiting, ["b"])], now=NOW)
+    called_off(town, made.withdrawal_id, now=NOW + DAY)
+    assert town.place(loser, night=LAST) == ("b" if accepted else "a")
+    states = "SELECT state FROM waitlist_entries WHERE household_id = :id"
+    assert town.row(states, id=offer["household_id"])["state"] == "served"
+    assert town.row(states, id=waiting["household"])["state"] == ("waiting" if accepted else "offered")
+    told = town.town.told(int(offer["household_id"]))
+    assert told[-2:] == (["offer_made", "offer_accepted"] if accepted else ["offer_withdrawn", "permit_changed"])
 
 
 @pytest.mark.parametrize(("wanted", "later"), [(ALL, 8 * DAY), (FIRE, DAY)])
