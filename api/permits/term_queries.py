@@ -37,6 +37,8 @@ _ENDING = text(
     LEFT JOIN applications a ON a.id = p.application_id
     LEFT JOIN rounds r ON r.id = a.round_id
     WHERE p.state = 'active' AND upper(p.term) > {_TODAY} AND upper(p.term) - 1 <= {_TODAY} + :days
+      -- Whose bay is taken back before the term is over was told then what comes next.
+      AND p.end_reason IS NULL AND upper(p.term) = COALESCE(upper(r.term), upper(p.term))
       AND NOT EXISTS (SELECT FROM notices told WHERE told.household_id = p.household_id AND told.kind = 'term_ending'
                       AND told.once = 'permit ' || p.id)
     ORDER BY p.id
@@ -62,5 +64,5 @@ def end_lists(connection: Connection, round_ids: Sequence[int], *, now: datetime
 
 
 def list_ending(connection: Connection, *, within: timedelta, now: datetime) -> list[Row[Any]]:
-    """List the permits that end within a while and whose households have not been told yet."""
+    """List the permits that end with their term within a while and whose households have not been told yet."""
     return list(connection.execute(_ENDING, {"days": within.days, "now": now}))

@@ -12,6 +12,7 @@ from api.facilities.withdrawing import Withdrawal
 from api.offers.service import accept_offer, decline_offer
 from api.permits.ledger import take_nights
 from api.permits.service import end_permit, give_up
+from api.permits.terms import tell_of_terms_ending
 from api.waitlist.date_queries import list_permits
 from api.waitlist.service import follow, join_waitlist
 from tests.api.round_town import DAY, FIRST, LAST, NOW, small_garage
@@ -150,3 +151,13 @@ def test_a_bay_that_is_taken_back_frees_nothing_for_those_whose_dates_are_worked
     groups = list(town.town.groups.values())
     held = list_permits(connection, town.town.round, groups, last=LAST)
     assert [row.bay_group_id for row in held] == [town.town.groups["b"]]
+
+
+def test_nobody_whose_bay_is_taken_back_is_told_to_apply_for_it_again(connection: Connection) -> None:
+    """The one of `a` moved to `c` hears it of `c`, as the one of `b` does of `b`."""
+    garages = [small_garage("a", 1), small_garage("b", 1), small_garage("c", 1)]
+    town = make_withdrawn_town(connection, *garages, a=100, b=200, c=300)
+    moved, other = town.holder(), town.holder("b")
+    town.confirm(SOLD_LATER)
+    assert tell_of_terms_ending(connection, now=NOW + 10 * DAY) == 2
+    assert [town.facts(one, "term_ending")["last"] for one in (moved, other)] == [LAST.isoformat()] * 2
