@@ -192,7 +192,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     StayNotNow: (409, "Not at this time", "The stay is neither under way nor about to begin, or it was given up."),
     GateNotesIt: (409, "Gate notes it", "A gate sees who comes to this place and who leaves."),
     EventNotFound: (404, "Event not found", "There is no such event at a facility of yours."),
-    EventReviewed: (409, "Event not unclear", "The car of this event is known, or it was dismissed."),
+    EventReviewed: (409, "Event not unclear", "Its plate was read exactly, or it is older than two weeks."),
     PlateUnknown: (422, "Plate not understood", "The plate is in no format that is known."),
     VehicleNotFound: (404, "Vehicle not found", "The household has no car."),
     OtherVehicle: (409, "Another vehicle", "The household has a car; withdraw that first: one household, one car."),

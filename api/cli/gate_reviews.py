@@ -23,10 +23,22 @@ class Direction(StrEnum):
     exit = "exit"
 
 
+class Match(StrEnum):
+    """How the car of an event was found."""
+
+    unknown = "unknown"
+    corrected = "corrected"
+    assigned = "assigned"
+    dismissed = "dismissed"
+
+
 @commands.command("unclear")
 def list_unclear(
     facility: Facility,
     *,
+    match: Annotated[
+        Match, typer.Option(help="Or those of two weeks that the rule corrected, a person assigned or dismissed.")
+    ] = Match.unknown,
     before: Annotated[
         int | None, typer.Option(min=1, max=MOST_ID, help="Only events with lower numbers.", show_default=False)
     ] = None,
@@ -36,7 +48,9 @@ def list_unclear(
     """
     List events whose plate was read wrong and fits no car or several, the newest first.
 
-    Example: baytide gates unclear town/park
+    Those whose car was found are listed on request, with the plate they are taken for: it can be changed for two weeks.
+
+    Example: baytide gates unclear town/park --match corrected
     """
     from zoneinfo import ZoneInfo
 
@@ -44,16 +58,20 @@ def list_unclear(
     from api.cli.listing import print_list
     from api.gates.event_queries import list_to_review
     from api.gates.event_schemas import unclear_event_out
+    from api.gates.events import MENDED_WITHIN
     from api.gates.exporting import get_place
 
     with acting_as_planner() as acting:
         place = get_place(acting.connection, facility)
         zone = ZoneInfo(place.timezone)
-        rows = list_to_review(acting.connection, place.id, before=before or MOST_ID, limit=limit)
+        since = acting.now - MENDED_WITHIN
+        rows = list_to_review(
+            acting.connection, place.id, match=match, since=since, before=before or MOST_ID, limit=limit
+        )
         found = [unclear_event_out(acting.keys, row) for row in rows]
     print_list(
         found,
-        ("event", "at", "direction", "read", "confidence", "device"),
+        ("event", "at", "direction", "read", "confidence", "device", "taken for"),
         lambda one: (
             number(one.id),
             minute(one.at.astimezone(zone)),
@@ -61,6 +79,7 @@ def list_unclear(
             one.read,
             one.confidence,
             one.device,
+            one.plate,
         ),
         as_json=as_json,
     )
@@ -71,7 +90,7 @@ def assign(
     event: Event, plate: Annotated[str, typer.Argument(help="The car's whole plate.", show_default=False)]
 ) -> None:
     """
-    Say whose plate was read wrong; the gate sessions follow at once.
+    Say whose plate was read wrong; the gate sessions follow at once. What was said before can be changed for two weeks.
 
     Example: baytide gates assign 4711 沪A8K123
     """

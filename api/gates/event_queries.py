@@ -68,15 +68,18 @@ _END_FORGOTTEN = text("""
     UPDATE gate_sessions SET state = 'no_exit' WHERE state = 'open' AND entered_at < :before
 """)
 _REVIEW = text("""
-    SELECT e.id, e.direction, e.happened_at, e.confidence, e.read_sealed, d.label AS device
+    SELECT e.id, e.direction, e.happened_at, e.confidence, e.read_sealed, d.label AS device, e.match,
+           CASE WHEN e.match <> 'unknown' THEN e.plate_sealed END AS plate_sealed
     FROM gate_events e LEFT JOIN gate_devices d ON d.id = e.device_id
-    WHERE e.facility_id = :facility AND e.match = 'unknown' AND e.id < :before ORDER BY e.id DESC LIMIT :limit
+    WHERE e.facility_id = :facility AND e.match = :match AND e.id < :before
+      AND (e.match = 'unknown' OR e.happened_at > :since)
+    ORDER BY e.id DESC LIMIT :limit
 """)
 _FIND = text("SELECT id, facility_id, plate_hash, match FROM gate_events WHERE id = :event")
 _SET_MATCH = text("""
     UPDATE gate_events SET plate_hash = :plate_hash, plate_sealed = :plate_sealed, match = :match, reviewed_at = :now,
         reviewed_by = :account, read_sealed = CASE WHEN :match = 'assigned' THEN read_sealed END
-    WHERE id = :event AND match = 'unknown'
+    WHERE id = :event AND (match = 'unknown' OR match <> 'exact' AND happened_at > :since)
 """)
 _SESSIONS = """
     SELECT g.id, g.facility_id, f.name, n.timezone, g.entered_at, g.left_at, g.state, g.stay_id, b.number,
@@ -221,9 +224,12 @@ def end_forgotten(connection: Connection, *, before: datetime) -> int:
     return connection.execute(_END_FORGOTTEN, {"before": before}).rowcount
 
 
-def list_to_review(connection: Connection, facility_id: int, *, before: int, limit: int) -> Sequence[Row[Any]]:
-    """List events whose car is not known, the newest first."""
-    return connection.execute(_REVIEW, {"facility": facility_id, "before": before, "limit": limit}).all()
+def list_to_review(
+    connection: Connection, facility_id: int, *, match: str, since: datetime, before: int, limit: int
+) -> Sequence[Row[Any]]:
+    """List events whose car is not known, or was found in another way than exactly since a moment, the newest first."""
+    values = {"facility": facility_id, "match": match, "since": since, "before": before, "limit": limit}
+    return connection.execute(_REVIEW, values).all()
 
 
 def find_event(connection: Connection, event_id: int) -> Row[Any] | None:
@@ -239,11 +245,12 @@ def set_match(
     plate_hash: bytes | None,
     plate_sealed: bytes | None,
     account_id: int | None,
+    since: datetime,
     now: datetime,
 ) -> bool:
-    """Write down whose car an event is of, as a person said; tell whether it still waited for that."""
+    """Write down whose car an event is of, as a person said; tell whether it waited for that, or has happened since."""
     values = {"event": event_id, "match": match, "plate_hash": plate_hash, "plate_sealed": plate_sealed}
-    return connection.execute(_SET_MATCH, {**values, "account": account_id, "now": now}).rowcount > 0
+    return connection.execute(_SET_MATCH, {**values, "account": account_id, "since": since, "now": now}).rowcount > 0
 
 
 def list_gate_sessions(

@@ -22,6 +22,7 @@ from api.gates.event_schemas import (
     GateEventsOut,
     GateSessionOut,
     GateSessionPage,
+    Match,
     UnclearEvents,
     answer_out,
     gate_session_out,
@@ -70,11 +71,20 @@ def get_unclear_events(
     facility: Id,
     before: Annotated[int, Query(ge=1, le=2**63 - 1)] = 2**63 - 1,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    match: Annotated[
+        Match, Query(description="Or those whose car was found otherwise, of two weeks: so long it can be changed")
+    ] = Match.unknown,
 ) -> UnclearEvents:
-    """List plates that were read wrong and fit none or several of the cars that were expected, the newest first."""
+    """
+    List plates that were read wrong and fit none or several of the cars that were expected, the newest first.
+
+    Or those that were corrected by the rule, assigned or dismissed: whoever sees a mistake names the car, or dismisses
+    the event.
+    """
     place_of_owner(transaction, principal, facility)
     keys = keys_of(request)
-    rows = event_queries.list_to_review(transaction, facility, before=before, limit=limit)
+    since = datetime.now(UTC) - events.MENDED_WITHIN
+    rows = event_queries.list_to_review(transaction, facility, match=match, since=since, before=before, limit=limit)
     unclear = [unclear_event_out(keys, row) for row in rows]
     response.headers["Cache-Control"] = "no-store"
     return UnclearEvents(events=unclear, next=unclear[-1].id if len(unclear) == limit else None)
@@ -82,7 +92,12 @@ def get_unclear_events(
 
 @router.post("/gate-events/{gate_event}/car", summary="Name the car", status_code=204, response_class=Response)
 def post_car(request: Request, transaction: Transaction, principal: SignedIn, gate_event: Id, car: CarIn) -> None:
-    """Say whose plate was read wrong; the gate sessions follow at once."""
+    """
+    Say whose plate was read wrong; the gate sessions follow at once.
+
+    For two weeks also where the rule or a person has said otherwise before: strikes that the record bears out no more
+    are taken back.
+    """
     _require_own_event(transaction, principal, gate_event)
     account = principal.account_id
     events.assign_event(
@@ -94,7 +109,11 @@ def post_car(request: Request, transaction: Transaction, principal: SignedIn, ga
     "/gate-events/{gate_event}/dismissal", summary="Dismiss an event", status_code=204, response_class=Response
 )
 def post_dismissal(transaction: Transaction, principal: SignedIn, gate_event: Id) -> None:
-    """Say that an event is of no car that matters here; what was read is forgotten for good."""
+    """
+    Say that an event is of no car that matters here; what was read is forgotten for good.
+
+    For two weeks also where the rule or a person has found a car before.
+    """
     _require_own_event(transaction, principal, gate_event)
     events.dismiss_event(transaction, gate_event, account_id=principal.account_id, now=datetime.now(UTC))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -56,8 +57,17 @@ class GateEventsOut(BaseModel):
     events: list[GateEventAnswer]
 
 
+class Match(StrEnum):
+    """How the car of an event that is not certain was found: `unknown` waits for somebody to name it."""
+
+    unknown = "unknown"
+    corrected = "corrected"
+    assigned = "assigned"
+    dismissed = "dismissed"
+
+
 class UnclearEventOut(BaseModel):
-    """An event whose car is not known."""
+    """An event whose car is not known, or was not read exactly."""
 
     id: int
     device: str | None
@@ -65,6 +75,8 @@ class UnclearEventOut(BaseModel):
     at: datetime
     read: str = Field(description="The plate as it was read; empty where nothing was")
     confidence: float | None
+    match: Match = Field(description="`corrected` by the rule, `assigned` or `dismissed` by a person")
+    plate: str | None = Field(description="The plate it is taken for; null where none is")
 
 
 class UnclearEvents(BaseModel):
@@ -124,7 +136,7 @@ def answer_out(answer: EventAnswer) -> GateEventAnswer:
 
 
 def unclear_event_out(keys: Keys, row: Row[Any]) -> UnclearEventOut:
-    """Show an event whose car is not known."""
+    """Show an event whose car is not known, or was not read exactly."""
     return UnclearEventOut(
         id=row.id,
         device=row.device,
@@ -132,6 +144,8 @@ def unclear_event_out(keys: Keys, row: Row[Any]) -> UnclearEventOut:
         at=row.happened_at,
         read="" if row.read_sealed is None else open_plate(keys, bytes(row.read_sealed)),
         confidence=row.confidence,
+        match=Match(row.match),
+        plate=None if row.plate_sealed is None else open_plate(keys, bytes(row.plate_sealed)),
     )
 
 

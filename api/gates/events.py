@@ -27,6 +27,8 @@ AHEAD = timedelta(minutes=5)
 """So much a device's clock may be fast."""
 KEPT = timedelta(days=90)
 """Movements are deleted after this, unless disputed; older ones are not taken."""
+MENDED_WITHIN = timedelta(days=14)
+"""So long can be changed whose car an event is of, and are strikes taken back that rest on it."""
 
 
 class EventNotFound(ApiError):
@@ -34,7 +36,7 @@ class EventNotFound(ApiError):
 
 
 class EventReviewed(ApiError):
-    """An event whose car is known, or that was dismissed."""
+    """An event whose plate was read exactly, or whose car was named, corrected or dismissed too long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,12 @@ def assign_event(
     connection: Connection, keys: Keys, event_id: int, *, plate: str, account_id: int | None, now: datetime
 ) -> None:
     """
-    Say whose car an event is of.
+    Say whose car an event is of, for the first time or otherwise than a person or the rule did within `MENDED_WITHIN`.
 
     Raises
     ------
     EventNotFound, EventReviewed
-        There is no such event at a facility of one's own; its car is known.
+        There is no such event at a facility of one's own; its car is known and cannot be changed.
     PlateUnknown
         No known format.
     """
@@ -146,19 +148,21 @@ def _review(
     event = queries.find_event(connection, event_id)
     if event is None:
         raise EventNotFound("no such event")
-    refresh_allow_list(connection, event.facility_id, now=now)
+    refresh_allow_list(connection, event.facility_id, now=now)  # nobody else reviews events of this facility meanwhile
     with rights_of_worker(connection):
-        if not queries.set_match(
+        before = queries.find_event(connection, event_id)
+        if before is None or not queries.set_match(
             connection,
             event_id,
             match=match,
             plate_hash=plate_hash,
             plate_sealed=plate_sealed,
             account_id=account_id,
+            since=now - MENDED_WITHIN,
             now=now,
         ):
-            raise EventReviewed("its car is known")
-        touched = {bytes(found) for found in (event.plate_hash, plate_hash) if found is not None}
+            raise EventReviewed("its plate was read exactly, or it is too old")
+        touched = {bytes(found) for found in (before.plate_hash, plate_hash) if found is not None}
         _rebuild(connection, event.facility_id, touched, now=now)
 
 

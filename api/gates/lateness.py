@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,13 +21,13 @@ _TELLS_OF_ITS_STAY = """
         AND s.bay_id = r.bay_id AND s.during = tstzrange(r.starts_at, r.ends_at)
         AND r.removed_at > r.starts_at - interval '2 hours')
 """
-_LATE = text(f"""
+_LATE = f"""
     WITH ended AS (
         SELECT DISTINCT ON (r.stay_id) r.stay_id, r.facility_id, s.household_id,
                CASE WHEN s.state = 'given_back' AND c.stay_id IS NULL THEN least(s.ended_at, r.ends_at)
                     ELSE r.ends_at END AS leave_by
         FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id LEFT JOIN bay_claims c ON c.stay_id = r.stay_id
-        WHERE r.ends_at >= :since AND r.starts_at < :until AND {_TELLS_OF_ITS_STAY}
+        WHERE r.ends_at >= :since AND r.starts_at < :until AND {_TELLS_OF_ITS_STAY} {{chosen}}
           -- Whoever got another bay at the same place has its stay there to be judged by.
           AND NOT EXISTS (
               SELECT FROM stays other JOIN bays b ON b.id = other.bay_id JOIN bay_groups y ON y.id = b.bay_group_id
@@ -60,7 +61,9 @@ _LATE = text(f"""
     WHERE (g.entered_at < least(o.leave_by, o.listed_until) OR g.state = 'no_entry' AND g.stay_id = o.stay_id)
       AND (g.left_at > o.leave_by OR g.state = 'open')
     ORDER BY o.leave_by, o.stay_id, g.began_at
-""")
+"""
+_LATE_OF_ALL = text(_LATE.format(chosen=""))
+_LATE_OF_SOME = text(_LATE.format(chosen="AND r.stay_id = ANY(:stays)"))
 _NO_SHOWS = text(f"""
     SELECT DISTINCT r.stay_id, s.household_id, r.facility_id, r.ends_at
     FROM allow_list_rows r JOIN stays s ON s.id = r.stay_id
@@ -140,9 +143,11 @@ class NoShow:
     ends_at: datetime
 
 
-def late_exits(connection: Connection, *, since: datetime, until: datetime) -> list[LateExit]:
+def late_exits(
+    connection: Connection, *, since: datetime, until: datetime, stay_ids: Collection[int] | None = None
+) -> list[LateExit]:
     """
-    List cars that stood on after stays which ended in [since, until), by the time they should have left.
+    List cars that stood on after stays, or some stays, which ended in [since, until), by when they should have left.
 
     A stay that is given back while it lasts ends then. Whoever goes on with another stay at the same facility without a
     gap need not leave; whoever found somebody else on the bay has until its stay would have ended. Cars that came back
@@ -150,7 +155,10 @@ def late_exits(connection: Connection, *, since: datetime, until: datetime) -> l
     that were listed while the stay lasted, whatever is listed now: a stay is there twice where two of them stood on.
     """
     with rights_of_worker(connection):
-        rows = connection.execute(_LATE, {"since": since, "until": until}).all()
+        if stay_ids is None:
+            rows = connection.execute(_LATE_OF_ALL, {"since": since, "until": until}).all()
+        else:
+            rows = connection.execute(_LATE_OF_SOME, {"since": since, "until": until, "stays": list(stay_ids)}).all()
     return [
         LateExit(
             stay_id=row.stay_id,

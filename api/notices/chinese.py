@@ -318,6 +318,7 @@ CHINESE = Language(
         "upheld": "维持违约记录",
         "lifted": "撤销违约记录",
         "weighs_less": "违约处理已减轻",
+        "not_borne_out": "道闸记录经补报或更正后不再支持该认定",
         "left_in_time": "道闸补报的记录表明车辆已按时离开",
         "warning": "警告",
         "fee": "缴费",

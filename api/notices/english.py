@@ -370,6 +370,7 @@ ENGLISH = Language(
         "upheld": "the strike stands",
         "lifted": "the strike is taken back",
         "weighs_less": "the strike weighs less than it did",
+        "not_borne_out": "the gate's record, as it stands now, does not bear it out",
         "left_in_time": "the gate has told meanwhile that the car left in time",
         "warning": "a warning",
         "fee": "a fee",

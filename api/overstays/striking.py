@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from api.errors import TellsWhy
+from api.gates.events import MENDED_WITHIN
 from api.gates.lateness import LateExit, late_exits
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
@@ -100,17 +101,17 @@ def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
     """
     Lift strikes of the last days that the gates' record bears out no more; return how many.
 
-    A gate that was cut off may tell only now that the car left in time. Where the household has appealed a planner
-    decides.
+    A gate that was cut off may tell only now that the car left in time, or a person that another car was seen. Where
+    the household has appealed a planner decides.
     """
     taken_back = 0
     with rights_of_worker(connection):
-        since = now - LOOK_BACK
+        since = now - MENDED_WITHIN
+        rows = queries.list_unappealed(connection, since=since)
         late: dict[int, list[LateExit]] = defaultdict(list)
-        for one in late_exits(connection, since=since, until=now):
+        for one in late_exits(connection, since=since, until=now, stay_ids=[row.stay_id for row in rows]):
             if one.entry_seen:
                 late[one.stay_id].append(one)
-        rows = queries.list_unappealed(connection, since=since)
         for row in rows:
             if not any(_is_borne_out(row, one) for one in late[row.stay_id]):
                 taken_back += _take_back(connection, row.id, row.household_id, now=now)
@@ -118,7 +119,9 @@ def take_back_unfounded(connection: Connection, *, now: datetime) -> int:
 
 
 def _is_borne_out(struck: Row[Any], late: LateExit) -> bool:
-    return late.late_until is None or late.late_until >= struck.late_until or _is_over(late, policy_from(struck.policy))
+    if late.left_at is None or late.late_until is None:
+        return False  # by the record it stands there still: what was seen leaving was another car
+    return late.late_until >= struck.late_until or _is_over(late, policy_from(struck.policy))
 
 
 def _take_back(connection: Connection, strike_id: int, household_id: int, *, now: datetime) -> bool:
@@ -134,7 +137,7 @@ def _take_back(connection: Connection, strike_id: int, household_id: int, *, now
         "strike": row.id,
         "facility": row.facility_id,
         "decision": "lifted",
-        "taken_back": "left_in_time",
+        "taken_back": "not_borne_out",
         "next_date": now.isoformat(),
     }
     notice = NewNotice(household_id=household_id, kind="appeal_decided", facts=facts, once=f"strike {row.id}")

@@ -116,7 +116,10 @@ def test_unclear_events_are_listed_assigned_and_dismissed(gates: GateTown, run: 
     assert run("gates", "assign", first["id"], "沪a 12345")[:2] == (0, f"assigned: event {first['id']}\n")
     assert run("gates", "dismiss", later["id"])[:2] == (0, f"dismissed: event {later['id']}\n")
     assert run("gates", "unclear", "town/near", "--json")[:2] == (0, "[]\n")
-    assert run("gates", "dismiss", later["id"])[0] == 2, "it is known by now"
+    code, out, _ = run("gates", "unclear", "town/near", "--match", "assigned")
+    assert (code, out.splitlines()[1].split()[-1]) == (0, "沪A12345")
+    assert run("gates", "assign", first["id"], "沪A12375")[0] == 0, "it was the other car"
+    assert run("gates", "assign", first["id"], "沪A12345")[0] == 0
     assert run("gates", "dismiss", 2**62)[::2] == (2, "no such event\n")
     code, out, _ = run("gates", "sessions", "town/near", "--json")
     (seen,) = json.loads(out)

@@ -216,7 +216,7 @@ def test_a_strike_is_taken_back_when_a_gate_tells_later_that_the_car_left_in_tim
         done = strike_late_cars(late.gates.engine, now=now + HOUR)
         assert (done["strikes"], done["taken_back"]) == (0, taken_back)
     assert late.strikes() == [(0, "warning", "lifted", "undone")]
-    assert [told["taken_back"] for told in late.told("appeal_decided")] == ["left_in_time"]
+    assert [told["taken_back"] for told in late.told("appeal_decided")] == ["not_borne_out"]
 
 
 def test_a_strike_that_is_appealed_against_waits_for_its_planner(late: Late) -> None:
