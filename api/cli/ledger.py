@@ -46,10 +46,11 @@ def balance(*, as_json: AsJson = False) -> None:
 
 @_ledger.command()
 def export(*, after: Annotated[int, typer.Option(min=0, help="Only acts with a higher id.")] = 0) -> None:
-    """Print every entry as CSV, households by their pseudonyms."""
+    """Print every entry as CSV, households by their pseudonyms; what a sheet would take for a formula begins with '."""
     from api.db.preparing import open_database
     from api.money.queries import list_lines
     from api.settings import Settings
+    from api.sheets import harmless
 
     columns = (
         "id",
@@ -71,7 +72,8 @@ def export(*, after: Annotated[int, typer.Option(min=0, help="Only acts with a h
         _as_planner(connection)
         while rows := list_lines(connection, after=after, limit=_AT_ONCE):
             for row in rows:
-                out.writerow([getattr(row, column) for column in columns])
+                cells = [getattr(row, column) for column in columns]
+                out.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
             after = rows[-1].id
 
 

@@ -19,12 +19,12 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from api.gates.allow_list import AllowedRow
+from api.sheets import harmless
 
 HEADER = ("plateNo", "begin_date", "end_date", "begin_time", "end_time", "slot")
 NOT_SAYABLE_HEADER = ("plateNo", "from", "to", "slot")
 Encoding = Literal["utf-8-sig", "utf-8", "gbk"]
 _DAY, _HALF_DAY = timedelta(days=1), timedelta(hours=12)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,12 +124,8 @@ def _written(header: Sequence[str], rows: Iterable[Sequence[str]], *, encoding: 
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return out.getvalue().encode(encoding, errors="replace")
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _clock(moment: time) -> str:

@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from api.errors import UnusablePlace
 from api.neighbourhoods.model import Neighbourhood
 from api.planning.rows import Rows
+from api.sheets import harmless
 
 Json = dict[str, Any]
 CERTIFICATE = "certificate.json"
@@ -133,18 +134,19 @@ def _indented(text: bytes) -> bytes:
 
 
 def _rows(plan: Json) -> Iterator[bytes]:
-    """One row a demand: where it goes, or why it goes nowhere in words."""
+    """One row a demand: where it goes, or why it goes nowhere in words. People read it; nothing reads it back."""
     line = _Line()
     writer = csv.writer(line, lineterminator="\n")
     writer.writerow(["demand", "facility", "bay_group", "walk_m", "days_left_out", "reason", "text"])
     yield line.text
     for row in plan["assignments"]:
         days = " ".join(row["days_left_out"])
-        writer.writerow([row["demand"], row["facility"], row["bay_group"], row["walk_m"], days, "", ""])
+        named = [harmless(row[name]) for name in ("demand", "facility", "bay_group")]
+        writer.writerow([*named, row["walk_m"], days, "", ""])
         yield line.text
     for row in plan["unserved"]:
         text = "; ".join(map(option_text, row["options"])) or NOTHING
-        writer.writerow([row["demand"], "", "", "", "", row["reason"], text])
+        writer.writerow([harmless(row["demand"]), "", "", "", "", row["reason"], harmless(text)])
         yield line.text
 
 

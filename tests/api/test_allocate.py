@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,28 @@ def test_what_is_written_lies_beside_the_plan_and_says_the_same(folder: Path, tm
     features = json.loads(out.with_name("plan.geojson").read_text())["features"]
     assert [feature["geometry"]["type"] for feature in features] == ["LineString"] * 12 + ["Point"] * 8
     assert check_folder(folder, out) == []
+
+
+def test_names_that_a_sheet_would_take_for_formulas_are_text_in_the_file_for_people(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Owners name facilities, and planners open plan.csv."""
+    for name, known, named in (
+        ("facilities.geojson", '"id": "mall"', '"id": "=mall"'),
+        ("walks.csv", ",mall,", ",=mall,"),
+        ("demands.csv", "\nd05,", "\n@d05,"),
+    ):
+        content = (folder / name).read_text()
+        assert known in content
+        (folder / name).write_text(content.replace(known, named))
+    out = tmp_path / "plan.json"
+    plan = allocate_folder(folder, out=out).plan
+    assert {"=mall"} <= {row["facility"] for row in plan["assignments"]}
+    rows = list(csv.reader(out.with_name("plan.csv").read_text().splitlines()))
+    assert {"'=mall"} <= {row[1] for row in rows}
+    assert {"'@d05"} <= {row[0] for row in rows}
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "@"))]
+    assert check_folder(folder, out) == [], "nights.csv names them as they are"
 
 
 def test_the_same_input_twice_gives_the_same_plan_apart_from_seconds(folder: Path) -> None:

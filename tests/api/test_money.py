@@ -732,6 +732,20 @@ def test_the_commands_print_a_balance_of_nothing_and_every_entry(
     assert len(_RUNNER.invoke(app, ["ledger", "export", "--after", after]).stdout.splitlines()) == 1
 
 
+def test_a_receipt_that_a_sheet_would_take_for_a_formula_is_exported_as_text(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    with engine.begin() as connection:
+        town = make_town(connection)
+        who = make_household(connection, town)
+        charge_fee(connection, add_permit(connection, town, who), month=MONTH, now=NOW)
+        pay(connection, who, receipt='=HYPERLINK("http://x","y")')
+    rows = list(csv.DictReader(_RUNNER.invoke(app, ["ledger", "export"]).stdout.splitlines()))
+    assert {row["receipt"] for row in rows} == {"", '\'=HYPERLINK("http://x","y")'}
+    assert min(int(row["cents"]) for row in rows) == -PRICE, "numbers stay numbers"
+
+
 def test_money_at_the_counter_is_noted_once_from_the_command_line(
     engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
