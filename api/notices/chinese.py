@@ -312,7 +312,7 @@ CHINESE = Language(
         "rejected": "审核未通过",
         "moved_too_far": "您已搬家，原定泊位离新住处过远",
         "other_car": "您现在的车辆不适合原定泊位",
-        "has_permit": "本期大部分夜次您已有停车资格或待确认的配位",
+        "has_permit": "您已有至本期期末的停车资格或待确认的配位",
         "cancelled": "已取消",
         "ends_earlier": "提前结束",
         "upheld": "维持违约记录",

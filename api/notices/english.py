@@ -364,7 +364,7 @@ ENGLISH = Language(
         "rejected": "turned down in review",
         "moved_too_far": "you moved, and the bay you were to get is too far from your new home",
         "other_car": "your car of now does not fit the bay you were to get",
-        "has_permit": "you have a permit, or an offer of one, for most of the term already",
+        "has_permit": "you have a permit, or an offer of one, to the end of the term",
         "cancelled": "cancelled",
         "ends_earlier": "it ends earlier",
         "upheld": "the strike stands",

@@ -48,7 +48,7 @@ HELPED = ("full", "no_value")
 KEPT_BACK = MOVED_TOO_FAR, OTHER_CAR, HAS_PERMIT = "moved_too_far", "other_car", "has_permit"
 """
 Why a household is not offered the place that a plan has for it: its new home is too far, its car does not fit, or it
-has a permit or an offer for more than half of the term.
+has a permit, or an offer of one, to the end of the term.
 """
 MOST_NAMED = 20
 """Applications that stand in the way of a plan, named at once."""
@@ -98,9 +98,7 @@ def publish_plan(
         changed = {c.application_id: c for c in queries.list_changed(connection, plan_id, limit_m=Policy().max_walk_m)}
         begins = queries.list_begins_after_permits(connection, plan_id, first=first, last=row.last)
     kept_back = {key: reason for key, change in changed.items() if (reason := _reason_against(change)) is not None}
-    kept_back |= {
-        key: HAS_PERMIT for key, begin in begins.items() if not _leaves_half(begin, first=first, last=row.last)
-    }
+    kept_back |= {key: HAS_PERMIT for key, begin in begins.items() if begin > row.last}
     served = [o for o in outcomes if o.bay_group_id is not None and o.application_id not in kept_back]
     wanted = [_offer(o, row, changed.get(o.application_id), first=begins.get(o.application_id, first)) for o in served]
     _offer_bays(connection, row, wanted, now=now)
@@ -233,15 +231,6 @@ def _reason_against(change: Row[Any]) -> str | None:
         return MOVED_TOO_FAR
     missing = set(change.needs.split()) - set(change.former_needs.split()) - set(change.kinds)
     return OTHER_CAR if missing or not fits_under(change.height_m, change.max_height_m) else None
-
-
-def _leaves_half(begin: date, *, first: date, last: date) -> bool:
-    """
-    Whether an offer that begins on an evening has at least half of those that can be given.
-
-    A shorter one would keep whoever is next from a bay for all of the term.
-    """
-    return 2 * ((last - begin).days + 1) >= (last - first).days + 1
 
 
 def _follow_changes(

@@ -428,7 +428,7 @@ def terms_of(town: RoundTown, household: int) -> list[tuple[date, date, str]]:
     ("term", "first"),
     [
         ("[2026-08-01,2026-09-16)", date(2026, 9, 16)),  # two evenings of twenty-eight
-        ("[2026-08-01,2026-09-28)", date(2026, 9, 28)),  # half of them
+        ("[2026-09-20,2026-10-11)", date(2026, 10, 11)),  # all but the last one from the first week on
         ("[2026-08-01,2026-09-14)", date(2026, 9, 14)),  # none: the term of before
         ("[2026-10-12,2026-11-01)", date(2026, 9, 14)),  # none: a term of later
     ],
@@ -452,9 +452,9 @@ def test_an_offer_begins_when_the_permit_that_its_household_has_is_over(
     assert both == first
 
 
-@pytest.mark.parametrize("term", ["[2026-08-01,2026-09-29)", "[2026-09-10,2027-01-01)", "[2026-10-05,2026-10-12)"])
+@pytest.mark.parametrize("term", ["[2026-08-01,2026-10-12)", "[2026-09-10,2027-01-01)", "[2026-10-05,2026-10-12)"])
 @pytest.mark.parametrize("state", ["active", "offered"])
-def test_whoever_has_a_permit_for_most_of_the_term_waits_with_its_rank_and_the_next_gets_the_bay(
+def test_whoever_has_a_permit_to_the_end_of_the_term_waits_with_its_rank_and_the_next_gets_the_bay(
     town: RoundTown, planner: TestClient, term: str, state: str
 ) -> None:
     for _ in range(BAYS + 1):
