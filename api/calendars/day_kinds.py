@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import chinese_calendar
 import holidays
@@ -91,6 +92,7 @@ def day_kinds(country: str, *, first: date, last: date, overrides: Mapping[date,
     return DayKinds(first=start, workday=workday, provisional=provisional)
 
 
+@lru_cache(maxsize=1 << 14)  # the holidays of a country are the same for every facility, permit and list
 def official_kind(country: str, day: date) -> tuple[bool, bool]:
     """Whether a date is a workday by the official calendars, and whether that is provisional; `country` in capitals."""
     if country == "CN":

@@ -61,7 +61,7 @@ def _follow_in(connection: Connection, group: Row[Any], *, now: datetime) -> lis
         return []
     hours = stays_at(connection, [group], first=tomorrow, last=max(row.last for row in waiting))
     queue = _Queue(group, free, hours[group.id])
-    made: list[int] = []
+    reached: list[tuple[WantedOffer, dict[int, date | None]]] = []  # each with whom it passes over
     passed: dict[int, date | None] = {}
     for entry in waiting:
         if not queue.free:
@@ -70,10 +70,13 @@ def _follow_in(connection: Connection, group: Row[Any], *, now: datetime) -> lis
         if not isinstance(wanted, WantedOffer):
             passed[entry.id] = wanted
         elif queries.reach(connection, entry.id, bay_group_id=group.id, now=now):
-            (offer,) = make_offers(connection, [wanted], source="waitlist", now=now)
-            queries.note_passes(connection, offer, passed, bay_group_id=group.id, now=now)
             queue.take(entry)
-            made.append(offer)
+            reached.append((wanted, dict(passed)))
+    made = make_offers(connection, [wanted for wanted, _ in reached], source="waitlist", now=now)
+    offers = queries.offers_by_application(connection, made)
+    for wanted, before in reached:
+        offer = offers[wanted.application_id]
+        queries.note_passes(connection, offer, before, bay_group_id=group.id, now=now)
     return made
 
 

@@ -160,6 +160,9 @@ _MOVE = text(
     "UPDATE applications SET home_id = :home WHERE id = (SELECT application_id FROM waitlist_entries WHERE id = :entry)"
 )
 _PERMITS = text("SELECT permit_id FROM offers WHERE id = ANY(:ids)")
+_APPLICATIONS = text(
+    "SELECT o.id, p.application_id FROM offers o JOIN permits p ON p.id = o.permit_id WHERE o.id = ANY(:ids)"
+)
 _LENGTHS = text(
     """
     SELECT f.id AS facility_id, f.name, g.id AS bay_group_id, g.code AS bay_group, r.id AS round_id,
@@ -252,6 +255,11 @@ def list_passes(connection: Connection, entry_id: int, *, most: int) -> list[Row
 def permits_of(connection: Connection, offer_ids: Sequence[int]) -> list[int]:
     """Return the permits of offers."""
     return list(connection.scalars(_PERMITS, {"ids": list(offer_ids)}))
+
+
+def offers_by_application(connection: Connection, offer_ids: Sequence[int]) -> dict[int | None, int]:
+    """Return offers by the application that they are made for."""
+    return {row.application_id: row.id for row in connection.execute(_APPLICATIONS, {"ids": list(offer_ids)})}
 
 
 def list_waiting_of(connection: Connection, household_ids: Sequence[int]) -> list[Row[Any]]:
