@@ -1,4 +1,4 @@
-"""Commands about calendars: calendar show, land, seed."""
+"""Commands about calendars: calendar show, notices, land, seed."""
 
 from __future__ import annotations
 
@@ -67,6 +67,40 @@ def show(
     for day in days:
         marks = " ".join(word for word in (day.holiday, "(provisional)" if day.provisional else "") if word)
         typer.echo(f"{day.date} {day.date:%a}  {day.kind:<8}  {marks}".rstrip())
+
+
+@_calendar.command()
+def notices(
+    neighbourhood: Annotated[str, typer.Argument(help="By name or address word.")], *, as_json: AsJson = False
+) -> None:
+    """
+    List the notices that a calendar was made by, the newest first, and how many each hit.
+
+    Example: baytide calendar notices town
+    """
+    from api.calendars.queries import list_notices
+    from api.calendars.schemas import landed_out
+    from api.cli.listing import print_list
+    from api.cli.tables import minute_utc
+    from api.neighbourhoods.loading import get_neighbourhood_row
+
+    with _as_planner() as connection:
+        place = get_neighbourhood_row(connection, neighbourhood)
+        found = [landed_out(row, neighbourhood=place.slug) for row in list_notices(connection, place.id)]
+    print_list(
+        found,
+        ("landed, UTC", "year", "days", "permits", "stays", "households", "source"),
+        lambda one: (
+            minute_utc(one.landed_at),
+            str(one.year),
+            len(one.days) if one.decided else "nobody has decided yet",
+            one.permits,
+            one.stays,
+            one.households,
+            one.source,
+        ),
+        as_json=as_json,
+    )
 
 
 @_calendar.command()

@@ -50,7 +50,7 @@ def withdraw(
     wanted = _wanted(reason, "emergency" if emergency else "planned", start, end, bay_group, bays)
     with acting_as_planner() as acting:
         outcome = run(acting.connection, facility, wanted, principal=AT_THE_MACHINE, token=confirm, now=acting.now)
-    _tell(outcome, as_json=as_json)
+    tell_outcome(outcome, word="withdrawn", as_json=as_json)
     if confirm is not None and not outcome.done:
         complain("it would hit others by now: nothing was changed; confirm the new token to go ahead")
         raise typer.Exit(CHECK_FAILED)
@@ -74,7 +74,8 @@ def _wanted(
     return Withdrawal(kind, urgency, reason, start=start, end=end, bay_group=bay_group, bays=bays)
 
 
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
+def tell_outcome(outcome: Outcome, *, word: str, as_json: bool) -> None:
+    """Say whom a change of what is offered hits, and the token to confirm it with where it was not carried out."""
     from dataclasses import asdict
 
     found = asdict(outcome.consequences)
@@ -83,7 +84,7 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    typer.echo(f"{'withdrawn' if outcome.done else 'preview'}: from {found['effective_from']}")
+    typer.echo(f"{word if outcome.done else 'preview'}: from {found['effective_from']}")
     typer.echo(f"  {found['households']} households, {found['permits']} permits, {found['stays']} nights and bookings")
     typer.echo(f"  permits with another place: {found['moved']}, without: {found['not_moved']}")
     for tier, numbers in found["by_tier"].items():
