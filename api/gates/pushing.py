@@ -104,14 +104,11 @@ def _due(engine: Engine, keys: Keys, facility_id: int, *, now: datetime) -> list
         if owner_id is None:
             return []
         for endpoint in webhooks_for(connection, keys, owner_id=owner_id, kind=KIND, now=now):
-            if endpoint.paused_until is not None and endpoint.paused_until > now:
-                continue
             before = told.get(endpoint.id)
-            known = None if before is None else before.version
-            if known == version or (before is not None and before.next_at > now):
+            known, failures = (before.version, before.failures) if before else (None, 0)
+            if known == version or (before and before.next_at > now) or _is_left_alone(endpoint, failures, now=now):
                 continue
             num_rows, body = _body(connection, keys, facility_id, version=version, known=known, now=now)
-            failures = 0 if before is None else before.failures
             due.append(_Due(endpoint.id, owner_id, facility_id, known, failures, version, num_rows, body))
     return due
 
@@ -170,8 +167,12 @@ def _find_waiting(connection: Connection, keys: Keys, due: _Due, *, now: datetim
         return None
     found = webhooks_for(connection, keys, owner_id=due.owner_id, kind=KIND, now=now)
     endpoint = next((one for one in found if one.id == due.endpoint_id), None)
-    paused = endpoint is not None and endpoint.paused_until is not None and endpoint.paused_until > now
-    return None if paused else endpoint
+    return None if endpoint is None or _is_left_alone(endpoint, failures, now=now) else endpoint
+
+
+def _is_left_alone(endpoint: Endpoint, failures: int, *, now: datetime) -> bool:
+    """Tell whether a webhook that failed is spared a list; one it has not failed to take comes: a gate needs it."""
+    return failures > 0 and endpoint.paused_until is not None and endpoint.paused_until > now
 
 
 def _note(connection: Connection, due: _Due, endpoint: Endpoint, answer: Delivery, *, now: datetime) -> None:

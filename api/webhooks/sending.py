@@ -33,7 +33,8 @@ TOLERANCE_S = 300
 """How old a signature may be for whoever receives it."""
 LIMIT_S = 10.0
 """For a whole delivery, from the look-up of the name to the answer."""
-MOST_BODY_BYTES = 4 * 1024 * 1024
+MOST_BODY_BYTES = 16 * 1024 * 1024
+"""The whole allow-list of nine thousand bays for two weeks."""
 GONE = 410
 """Whoever answers this wants to be called no more."""
 GIVEN_UP_AFTER = timedelta(days=3)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,13 +17,15 @@ from api.accounts.opening import open_as
 from api.accounts.sealing import seal
 from api.app import create_app
 from api.gates import pushing
+from api.gates.list_schemas import AllowedOut
 from api.gates.pushing import push_allow_lists
 from api.jobs.queries import work
+from api.openings.unrolling import NIGHTS
 from api.settings import Settings
 from api.webhooks.addresses import rules_of
 from api.webhooks.jobs import deliver_webhooks
 from api.webhooks.queries import claim_endpoint, queue_for_owner, remove_endpoint
-from api.webhooks.sending import SIGNATURE, is_signed
+from api.webhooks.sending import MOST_BODY_BYTES, SIGNATURE, is_signed
 from api.webhooks.service import add_webhook, change_secret, ping
 from tests.api.accounts import KEYS, SECRET, SomeAccount, make_owner, settings_of_tests, signed_in
 from tests.api.estates import give_facility
@@ -301,6 +303,28 @@ def test_a_webhook_that_does_not_answer_a_list_is_left_alone_with_all_that_waits
     receiver.status = 200
     assert push_allow_lists(gates.engine, settings=SETTINGS, now=now + 3 * MINUTE)["pushed"] == 1
     assert (shown(gates, owner)[0]["failures"], shown(gates, owner)[0]["paused_until"]) == (0, None)
+
+
+def test_a_list_does_not_wait_because_its_webhook_stumbled_over_something_else(
+    gates: GateTown, owner: SomeAccount, receiver: Receiver
+) -> None:
+    register(gates, owner, receiver.url)
+    gates.add_stay(gates.resident("沪A12345"), gates.night, gates.night + 14 * HOUR)
+    now = gates.night - 3 * HOUR
+    with work(gates.engine) as connection:
+        queue_for_owner(connection, gates.town.near, {"kind": "gate_review"}, now=now)
+    receiver.status = 500
+    assert deliver_webhooks(gates.engine, settings=SETTINGS, now=now)["again"] == 1
+    receiver.status = 200
+    assert push_allow_lists(gates.engine, settings=SETTINGS, now=now)["pushed"] == 1
+    assert deliver_webhooks(gates.engine, settings=SETTINGS, now=now)["calls"] == 1, "it answers again"
+
+
+def test_the_whole_list_of_a_very_large_garage_can_be_sent() -> None:
+    night = datetime(2026, 11, 24, tzinfo=UTC)
+    row = {"id": 10**9, "plate": "沪AD12345", "from": night, "to": night, "bay": "standard 5000"}
+    shown = AllowedOut.model_validate({**row, "kind": "permit"}).model_dump_json(by_alias=True)
+    assert 5000 * NIGHTS * len(f"{shown},".encode()) < MOST_BODY_BYTES
 
 
 def test_a_list_that_is_not_taken_for_three_days_is_told_to_the_owners_other_webhooks_once(
