@@ -34,6 +34,7 @@ from api.permits.ledger import lock_ledger
 _LONGEST_SOURCE = 200
 _MOST_DATES = 40
 """Of those that a notice to a household names."""
+_BY_THE_MINUTE = frozenset({"alternatives", "next_date", "refund_cents"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,19 +311,21 @@ def _note(
     told: _Told, notice: Notice, shifts: Mapping[int, tuple[Held, Shift]], written: Rewritten, turn: Turn
 ) -> None:
     """Note who is to be told of what: of each permit once, of every other stay that was hit."""
-    told.permits |= shifts.keys()
     told.stays += written.nights + len(written.hits)
-    for permit_id, (held, shift) in shifts.items():
-        without = (written.without_bay or {}).get(permit_id, ())
-        told.notices.append(_of_permit(notice, held, shift, without, turn.zone))
+    permits = set()
+    for permit_id, (held, planned) in shifts.items():
+        shift = planned.with_standing(written.standing.get(permit_id, {}))
+        if shift:
+            permits.add(permit_id)
+            told.notices.append(_of_permit(notice, held, shift, written.without_bay.get(permit_id, ()), turn))
     for hit in written.hits:
         told.bookings += hit.permit_id is None
-        told.notices.append(_of_stay(notice, hit))
-        if hit.permit_id is not None:
-            told.permits.add(hit.permit_id)
+        if hit.permit_id not in permits:
+            told.notices.append(_of_stay(notice, hit))
+    told.permits |= permits | {hit.permit_id for hit in written.hits if hit.permit_id is not None}
 
 
-def _of_permit(notice: Notice, held: Held, shift: Shift, without: Sequence[date], zone: ZoneInfo) -> NewNotice:
+def _of_permit(notice: Notice, held: Held, shift: Shift, without: Sequence[date], turn: Turn) -> NewNotice:
     facts: dict[str, Any] = {
         "permit": held.right.id,
         "facility": held.facility_id,
@@ -330,11 +333,11 @@ def _of_permit(notice: Notice, held: Held, shift: Shift, without: Sequence[date]
         "nights_added": _texts(shift.come),
         "nights_removed": _texts(shift.gone),
         "leave_by": [
-            {"night": night.isoformat(), "to": utc_moment(end_min).astimezone(zone).isoformat()}
+            {"night": night.isoformat(), "to": utc_moment(end_min).astimezone(turn.zone).isoformat()}
             for night, end_min in shift.moved[:_MOST_DATES]
         ],
         "without_bay": _texts(without),
-        "next_date": shift.first.isoformat(),
+        "next_date": max(shift.first, date_of(turn.today)).isoformat(),
     }
     return NewNotice(held.right.household_id, "permit_changed", facts)
 
@@ -349,6 +352,8 @@ def _of_stay(notice: Notice, hit: Hit) -> NewNotice:
         "alternatives": [dict(each) for each in hit.alternatives],
         "next_date": (hit.until or hit.start).isoformat(),
     }
+    if hit.lost_cents:
+        facts["refund_cents"] = hit.lost_cents
     return NewNotice(hit.household_id, "calendar_changed", facts, stay_id=hit.stay_id)
 
 
@@ -362,9 +367,7 @@ def _numbered(notice: NewNotice, notice_id: int) -> NewNotice:
 
 def _token(notice: Notice, told: _Told) -> str:
     """Tell one outcome from another; what changes by the minute, as free bays elsewhere, is left aside."""
-    told_of = [
-        [each.household_id, each.kind, each.stay_id, {**each.facts, "alternatives": []}] for each in told.notices
-    ]
+    told_of = [[each.household_id, each.kind, each.stay_id, _lasting(each.facts)] for each in told.notices]
     words = [
         notice.country,
         notice.neighbourhood_id,
@@ -374,3 +377,9 @@ def _token(notice: Notice, told: _Told) -> str:
         documents(notice.days),
     ]
     return hashlib.sha256(json.dumps([words, told_of], sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts without what whoever stands there has to go by: it is later with every minute."""
+    lasting = {name: value for name, value in facts.items() if name not in _BY_THE_MINUTE}
+    return {**lasting, "leave_by": [each["night"] for each in facts.get("leave_by", ())]}

@@ -45,13 +45,6 @@ def cancel_stays(connection: Connection, ids: Sequence[int], *, now: datetime) -
     connection.execute(query, {"ids": list(ids), "now": now})
 
 
-def shorten_stays(connection: Connection, ends: dict[int, datetime]) -> None:
-    """Let stays end earlier."""
-    query = text("UPDATE stays SET during = tstzrange(lower(during), :end) WHERE id = :id AND upper(during) > :end")
-    if ends:
-        connection.execute(query, [{"id": stay, "end": end} for stay, end in ends.items()])
-
-
 def lengthen_stay(connection: Connection, stay_id: int, *, end: datetime) -> bool:
     """
     Let a stay end later; tell whether it was possible.
@@ -70,17 +63,6 @@ def lengthen_stay(connection: Connection, stay_id: int, *, end: datetime) -> boo
         "AND o.during @> tstzrange(upper(s.during), :end) AND o.ends @> CAST(:end AS timestamptz))"
     )
     return connection.execute(query, {"id": stay_id, "end": end}).rowcount == 1
-
-
-def ends_of_openings(connection: Connection, stay_ids: Sequence[int], *, now: datetime) -> dict[int, datetime]:
-    """Return when the bay shuts on which a stay stands, for those that are under way and may leave then."""
-    query = text(
-        f"SELECT s.id, upper(o.during) AS end {_FROM} JOIN openings o ON o.bay_group_id = g.id "
-        "AND b.number BETWEEN o.first_number AND o.last_number "
-        "WHERE s.id = ANY(:ids) AND s.during @> CAST(:now AS timestamptz) AND o.during @> CAST(:now AS timestamptz) "
-        "AND upper(o.during) < upper(s.during) AND o.ends @> upper(o.during)"
-    )
-    return {row.id: row.end for row in connection.execute(query, {"ids": list(stay_ids), "now": now}).all()}
 
 
 def alternatives_for(connection: Connection, stay_id: int, household_id: int, *, most: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from api.calendars import stay_queries as queries
 from api.calendars.day_kinds import DayKinds
 from api.calendars.turning import Held, Shift, Shifting, Turn
+from api.openings.leaving import leave_by, shorten_stays, soonest_to_leave
 from api.openings.queries import list_stays_outside, lock_exclusively
 from api.openings.service import materialise
 from api.openings.ticks import utc_minute, utc_moment
@@ -30,16 +31,23 @@ class Hit:
     start: datetime
     end: datetime
     until: datetime | None
+    lost_cents: int = 0
     alternatives: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """Stays rewritten: how many nights of permits, the others one by one, and nights for which there is no bay."""
+    """
+    Stays rewritten: how many nights of permits, the others one by one, and nights for which there is no bay.
+
+    `standing` are the nights of permits whose car stands there at this moment, by permit, each with the moment at which
+    it ends now, None where that is as before.
+    """
 
     nights: int = 0
     hits: tuple[Hit, ...] = ()
-    without_bay: Mapping[int, tuple[date, ...]] | None = None
+    without_bay: Mapping[int, tuple[date, ...]] = field(default_factory=dict)
+    standing: Mapping[int, Mapping[date, datetime | None]] = field(default_factory=dict)
 
 
 def is_sold(turn: Turn) -> bool:
@@ -62,7 +70,8 @@ def rewrite_stays(
     Rewrite openings, and the stays that do not fit them or their permits any more.
 
     A night of a permit that is shorter now ends earlier on the same bay; one that begins or ends later is placed anew,
-    on the same bay wherever that is free. What stands on a bay at this moment stays there, until the bay shuts.
+    on the same bay wherever that is free. What stands on a bay at this moment stays there until the bay shuts, or
+    longer where its household could not leave by then.
     Bookings to come that no opening holds any more are cancelled, with alternatives.
 
     Parameters
@@ -74,6 +83,7 @@ def rewrite_stays(
     if not facilities or not is_sold(turn):
         return Rewritten()
     lock_exclusively(connection, facilities)
+    before = _standing(connection, list(shifts), now=now)
     outside_before = {row.id for row in list_stays_outside(connection, facilities, now=now)}
     nights, longer = _turn_nights(connection, turn, shifts, shifting, now=now)
     written = materialise(connection, facility_ids=facilities, now=now)
@@ -87,7 +97,21 @@ def rewrite_stays(
     for night in written.nights.without_bay:
         if night.permit_id in shifts and night.night in shifts[night.permit_id][1].come:
             without[night.permit_id] = (*without.get(night.permit_id, ()), night.night)
-    return Rewritten(nights, tuple(hits), without)
+    after = _standing(connection, list(before), now=now)
+    standing = {
+        permit: {night: end if end != before[permit].get(night) else None for night, end in ends.items()}
+        for permit, ends in after.items()
+    }
+    return Rewritten(nights, tuple(hits), without, standing)
+
+
+def _standing(connection: Connection, permit_ids: Sequence[int], *, now: datetime) -> dict[int, dict[date, datetime]]:
+    """Return when the nights of permits that are under way end, by permit."""
+    found: dict[int, dict[date, datetime]] = {}
+    for row in queries.stays_of_permits(connection, permit_ids, now=now):
+        if row.starts_at <= now:
+            found.setdefault(row.permit_id, {})[row.night] = row.ends_at
+    return found
 
 
 def _turn_nights(
@@ -97,6 +121,7 @@ def _turn_nights(
     cancelled: list[int] = []
     shorter: dict[int, datetime] = {}
     longer: dict[int, datetime] = {}
+    soonest = soonest_to_leave(now, turn.zone)
     for row in queries.stays_of_permits(connection, list(shifts), now=now):
         wanted = shifting.stays(shifts[row.permit_id][0], turn.after).get(row.night)
         under_way = row.starts_at <= now
@@ -105,22 +130,25 @@ def _turn_nights(
                 cancelled.append(row.id)
             continue
         end, starts_as_before = utc_moment(wanted.end_min), wanted.begin_min == utc_minute(row.starts_at)
-        if now < end < row.ends_at and (under_way or starts_as_before):
+        if under_way and end < row.ends_at:
+            end = min(max(end, soonest), row.ends_at)
+        if end < row.ends_at and (under_way or starts_as_before):
             shorter[row.id] = end
         elif under_way and end > row.ends_at:
             longer[row.id] = end
         elif not under_way and (end != row.ends_at or not starts_as_before):
             cancelled.append(row.id)
     queries.cancel_stays(connection, cancelled, now=now)
-    queries.shorten_stays(connection, shorter)
+    shorten_stays(connection, shorter)
     return len(cancelled) + len(shorter), longer
 
 
 def _end_outside(connection: Connection, stay_ids: Sequence[int], *, now: datetime) -> list[Hit]:
-    """End the stays that no opening holds: at once, or when their bay shuts where somebody stands on it."""
-    ends = queries.ends_of_openings(connection, stay_ids, now=now)
-    queries.shorten_stays(connection, ends)
-    rows = queries.stays_by_id(connection, stay_ids)
+    """End the stays that no opening holds: at once, or in time for whoever stands there to leave."""
+    ends = leave_by(connection, stay_ids, now=now)
+    # Whoever leaves by then anyway is not hit.
+    rows = [row for row in queries.stays_by_id(connection, stay_ids) if ends.get(row.id) != row.ends_at]
+    lost = shorten_stays(connection, {row.id: ends[row.id] for row in rows if row.id in ends})
     queries.cancel_stays(connection, [row.id for row in rows if row.id not in ends], now=now)
     return [
         Hit(
@@ -131,6 +159,7 @@ def _end_outside(connection: Connection, stay_ids: Sequence[int], *, now: dateti
             start=row.starts_at,
             end=row.ends_at,
             until=ends.get(row.id),
+            lost_cents=lost.get(row.id, 0),
             alternatives=()
             if row.permit_id is not None or row.id in ends
             else tuple(queries.alternatives_for(connection, row.id, row.household_id, most=MOST_ALTERNATIVES)),

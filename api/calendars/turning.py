@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from api.calendars.unroll import Minutes, inside_one, merged, unroll_facility, u
 from api.facilities.availability import without_closures
 from api.neighbourhoods.model import Facility
 from api.openings.permit_nights import LONGEST_STAY_DAYS, Night, Nights, Permit
+from api.openings.ticks import utc_minute
 from api.openings.unrolling import LOOK_BACK_DAYS
 
 
@@ -77,6 +78,12 @@ class Shift:
     def first(self) -> date:
         """The first evening that differs."""
         return min([*self.gone, *self.come, *(night for night, _ in self.moved)])
+
+    def with_standing(self, ends: Mapping[date, datetime | None]) -> Shift:
+        """Return it as it comes for nights that are under way: with their new end, or as before where that is None."""
+        moved = {night: end_min for night, end_min in self.moved if night not in ends}
+        moved |= {night: utc_minute(end) for night, end in ends.items() if end is not None}
+        return replace(self, gone=tuple(n for n in self.gone if n not in ends), moved=tuple(sorted(moved.items())))
 
 
 @dataclass(slots=True)

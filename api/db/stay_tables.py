@@ -145,9 +145,12 @@ bookings = Table(
     reference("booked_by", "accounts"),
     Column("walk_m", Integer),
     Column("price_cents", BigInteger),
+    Column("lost_cents", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("walk_m >= 0", name="walk_m"),
     CheckConstraint("price_cents >= 0", name="price_cents"),
+    CheckConstraint("lost_cents BETWEEN 0 AND COALESCE(price_cents, 0)", name="lost_cents"),
     Index(None, "household_id", "stay_id"),
+    Index("bookings_lost_idx", "stay_id", postgresql_where=text("lost_cents > 0")),
 )
 
 booking_requests = Table(

@@ -118,18 +118,26 @@ def charge_bookings(connection: Connection, bookings: Sequence[Row[Any]], *, now
 
 
 def refund_booking(
-    connection: Connection, stay_id: int, *, reason: str, account_id: int | None = None, now: datetime
+    connection: Connection,
+    stay_id: int,
+    *,
+    reason: str,
+    cents: int | None = None,
+    account_id: int | None = None,
+    now: datetime,
 ) -> int:
-    """Give the price of a booking back that was charged, once; return the new cents."""
+    """Give the price of a booking back that was charged, or so many cents that it lost, once; return the new cents."""
     with rights_of_worker(connection):
         booking = queries.find_booking(connection, stay_id)
         charged = queries.sides_of(connection, [f"booking {stay_id} price"])
     if booking is None or not charged:
         return 0
+    back = booking.price_cents if cents is None else cents
+    is_whole = cents is None or booking.state == "cancelled"
     whose = Side("receivable", pseudonym=_names(connection, [booking])[booking.household_id])
-    sides = moved(booking.price_cents, debit=_income(booking), credit=whose)
-    act = Act(f"booking {stay_id} refund", "refund", sides, stay_id=stay_id)
-    wanted = [Booked(act, booking.household_id, booking.price_cents)]
+    sides = moved(back, debit=_income(booking), credit=whose)
+    reference = f"booking {stay_id} refund" if is_whole else f"booking {stay_id} lost {booking.lost_cents} refund"
+    wanted = [Booked(Act(reference, "refund", sides, stay_id=stay_id), booking.household_id, back)]
     return _refund(connection, wanted, reason=reason, account_id=account_id, now=now)
 
 

@@ -70,7 +70,7 @@ def _give_back(connection: Connection, *, now: datetime, most: int) -> Counts:
         refund_days(connection, permit_id, days, reason=reason, now=now)
     bookings = lost_queries.bookings_lost(connection, most=most)
     for booking in bookings:
-        refund_booking(connection, booking.id, reason=booking.reason, now=now)
+        refund_booking(connection, booking.id, reason=booking.reason, cents=int(booking.cents), now=now)
     strikes = lost_queries.strikes_to_refund(connection, most=most)
     for strike in strikes:
         refund_strike(connection, strike, now=now)

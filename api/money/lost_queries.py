@@ -49,13 +49,26 @@ _NIGHTS_LOST = text(
     GROUP BY 1, 2 ORDER BY 1, 2 LIMIT :most
     """
 )
+# All of a booking that was cancelled when it had begun, or what it lost as its stay was made to end earlier.
 _BOOKINGS_LOST = text(
     """
-    SELECT s.id, CASE WHEN EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = s.id)
-                      THEN 'bay_taken' ELSE 'withdrawn' END AS reason
-    FROM journal j JOIN stays s ON s.id = j.stay_id
-    WHERE j.kind = 'booking' AND s.state = 'cancelled'
-      AND NOT EXISTS (SELECT FROM journal r WHERE r.reference = 'booking ' || s.id || ' refund')
+    SELECT s.id, CASE WHEN s.state = 'cancelled' THEN b.price_cents ELSE b.lost_cents END - refunded.cents AS cents,
+           CASE WHEN EXISTS (SELECT FROM bay_claims c WHERE c.stay_id = s.id) THEN 'bay_taken'
+                WHEN s.state = 'cancelled' THEN 'withdrawn' ELSE 'ends_earlier' END AS reason
+    FROM (
+        SELECT j.stay_id FROM journal j JOIN stays s ON s.id = j.stay_id
+        WHERE j.kind = 'booking' AND s.state = 'cancelled'
+          AND NOT EXISTS (SELECT FROM journal r WHERE r.reference = 'booking ' || s.id || ' refund')
+        UNION
+        SELECT b.stay_id FROM bookings b JOIN journal j ON j.stay_id = b.stay_id AND j.kind = 'booking'
+        WHERE b.lost_cents > 0
+    ) AS one
+    JOIN stays s ON s.id = one.stay_id JOIN bookings b ON b.stay_id = s.id
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(-sum(e.cents), 0) AS cents FROM journal j JOIN journal_entries e ON e.journal_id = j.id
+        WHERE j.stay_id = s.id AND j.reference LIKE 'booking %' AND j.kind = 'refund' AND e.account = 'receivable'
+    ) AS refunded
+    WHERE CASE WHEN s.state = 'cancelled' THEN b.price_cents ELSE b.lost_cents END > refunded.cents
     ORDER BY s.id LIMIT :most
     """
 )
@@ -93,7 +106,7 @@ def nights_lost(connection: Connection, *, now: datetime, most: int) -> list[Row
 
 
 def bookings_lost(connection: Connection, *, most: int) -> list[Row[Any]]:
-    """List bookings that were charged when they began and were cancelled after that, and why; not those refunded."""
+    """List what bookings that were charged when they began have lost since, in cents, and why; not what is refunded."""
     return list(connection.execute(_BOOKINGS_LOST, {"most": most}))
 
 

@@ -324,7 +324,7 @@ def deposit_of(connection: Connection, permit_id: int) -> int:
 
 
 _BOOKING = (
-    "SELECT s.id, s.household_id, s.state, b.price_cents, f.id AS facility_id, f.owner_id FROM stays s "
+    "SELECT s.id, s.household_id, s.state, b.price_cents, b.lost_cents, f.id AS facility_id, f.owner_id FROM stays s "
     "JOIN bookings b ON b.stay_id = s.id JOIN bays y ON y.id = s.bay_id JOIN bay_groups g ON g.id = y.bay_group_id "
     "JOIN facilities f ON f.id = g.facility_id"
 )

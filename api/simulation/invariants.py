@@ -34,6 +34,10 @@ RULES: Mapping[str, str] = MappingProxyType(
                 -- Bays taken back are not sold any more at once, and whoever has one keeps it until they are gone.
                 SELECT FROM withdrawals w
                 WHERE w.facility_id = f.id AND w.confirmed_at < upper(s.during) AND upper(s.during) <= w.effective_from
+            ) AND NOT EXISTS (
+                -- Whoever stands there when a notice lands has time to leave, until the morning at the latest.
+                SELECT FROM calendar_notices c
+                WHERE s.during @> c.landed_at AND upper(s.during) <= c.landed_at + interval '11 hours'
             )
         """,
         "the_ledger_gives_what_there_is": "SELECT count(*) FROM ledger_nights WHERE taken > bays OR taken < 0",

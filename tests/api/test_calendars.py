@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -17,8 +18,10 @@ from api.calendars.queries import calendar_overrides, list_notices
 from api.calendars.reading import read_days
 from api.calendars.service import days_of, provisional_dates, seed
 from api.calendars.years import Day, official_year
+from api.gates.allow_list import refresh_allow_list
 from api.neighbourhoods.loading import load_neighbourhood
 from api.neighbourhoods.model import Policy, Window
+from api.openings.leaving import soonest_to_leave
 from api.openings.service import materialise
 from api.openings.ticks import utc_moment
 from api.permits.ledger import fill_ledger
@@ -95,6 +98,25 @@ def book(connection: Connection, number: int, start: datetime, end: datetime) ->
     )
     values = {"household": household, "start": start, "end": end, "n": number}
     return int(connection.execute(query, values).scalar_one())
+
+
+def pay(connection: Connection, stay: int, *, cents: int) -> None:
+    """Let a booking have a price."""
+    connection.execute(
+        text(
+            "WITH account AS (INSERT INTO accounts (issuer, subject) VALUES ('test', 'a') RETURNING id) "
+            "INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by, price_cents) "
+            "SELECT s.id, s.household_id, v.id, account.id, :cents FROM account, stays s "
+            "JOIN vehicles v ON v.household_id = s.household_id WHERE s.id = :stay"
+        ),
+        {"stay": stay, "cents": cents},
+    )
+
+
+def num_open(connection: Connection, start: datetime, end: datetime) -> int:
+    """Count the openings at a time."""
+    query = text("SELECT count(*) FROM openings WHERE during && tstzrange(:start, :end)")
+    return int(connection.execute(query, {"start": max(start, at("05T00:00")), "end": end}).scalar_one())
 
 
 def land(connection: Connection, here: int, *days: Day, now: datetime = EVENING, **own: object) -> Landing:
@@ -220,6 +242,96 @@ def test_a_permits_stay_under_way_moves_its_leave_by_either_way(connection: Conn
     land(connection, here, now=at("04T14:00"))
     assert nights_of(connection, permit)[FRIDAY] == (at("04T11:00"), at("06T23:00"))
     assert SATURDAY not in nights_of(connection, permit)
+
+
+@pytest.mark.parametrize(
+    ("lands", "until"),
+    [
+        ("04T23:55", "05T01:55"),  # Saturday 07:55: the bay shuts five minutes later
+        ("05T02:00", "05T04:00"),  # 10:00: it should have shut two hours ago
+    ],
+)
+def test_whoever_stands_there_when_the_bay_should_have_shut_has_time_to_leave_and_gets_the_rest_back(
+    connection: Connection, here: int, lands: str, until: str
+) -> None:
+    """From Friday 19:00 to Sunday 10:00, 39 hours for 39.00: what is left after the two hours to leave is lost."""
+    stay = book(connection, 1, at("04T11:00"), at("06T02:00"))
+    pay(connection, stay, cents=3900)
+    now = at(lands)
+    landing = land(connection, here, *MAKE_UP, now=now)
+    row = connection.execute(
+        text("SELECT s.state, upper(s.during) AS until, b.lost_cents FROM stays s JOIN bookings b ON b.stay_id = s.id")
+    ).one()
+    assert (row.state, row.until.astimezone(UTC)) == ("confirmed", at(until))
+    [(kind, facts)] = notices(connection)
+    assert (kind, facts["what"], facts["alternatives"]) == ("calendar_changed", "ends_earlier", [])
+    assert (datetime.fromisoformat(facts["next_date"]), facts["refund_cents"]) == (at(until), row.lost_cents)
+    assert row.lost_cents == -(-3900 * (at("06T02:00") - at(until)) // timedelta(hours=39))
+    assert (landing.hits.bookings, landing.hits.households) == (1, 1)
+    facility = connection.execute(text("SELECT id FROM facilities")).scalar_one()
+    version = refresh_allow_list(connection, facility, now=now)
+    [allowed] = connection.execute(
+        text("SELECT ends_at FROM allow_list_rows WHERE added_version <= :v"), {"v": version}
+    )
+    assert allowed.ends_at.astimezone(UTC) == at(until), "the plate is on the list as long"
+    assert num_open(connection, now, at(until)) == 0, "and nobody else can have the bay meanwhile"
+
+
+def test_a_notice_shown_a_minute_ago_is_confirmed_though_whoever_stands_there_leaves_a_minute_later(
+    connection: Connection, here: int
+) -> None:
+    add_permit(connection, through=True)
+    materialise(connection, neighbourhood_id=here, now=EVENING - timedelta(hours=7))
+    pay(connection, book(connection, 2, at("04T11:00"), at("06T02:00")), cents=3900)
+    notice = Notice(2026, MAKE_UP, "源", neighbourhood_id=here)
+    shown = preview_notice(connection, notice, account_id=None, now=at("05T02:00"))
+    made = confirm_notice(connection, notice, token=shown.token, account_id=None, now=at("05T02:01"))
+    assert made.notice_id is not None
+
+
+def test_whoever_leaves_within_two_hours_anyway_is_not_hit(connection: Connection, here: int) -> None:
+    stay = book(connection, 1, at("04T11:00"), at("05T03:30"))
+    land(connection, here, *MAKE_UP, now=at("05T02:00"))
+    row = connection.execute(text("SELECT state, upper(during) AS until FROM stays WHERE id = :id"), {"id": stay}).one()
+    assert (row.state, row.until.astimezone(UTC)) == ("confirmed", at("05T03:30"))
+    assert notices(connection) == []
+
+
+def test_nobody_has_to_leave_in_hours_without_movement(engine: Engine) -> None:
+    """No car moves from 11:00 to 14:00: a notice that lands on Saturday at 10:00 leaves time until two."""
+    with engine.connect() as connection:
+        here = store(connection, garage(WORKNIGHTS, REST_DAYS, no_movement=(11 * 60, 14 * 60)))
+        materialise(connection, neighbourhood_id=here, now=EVENING - timedelta(hours=8))
+        stay = book(connection, 1, at("04T11:00"), at("06T02:00"))
+        land(connection, here, *MAKE_UP, now=at("05T02:00"))
+        until = connection.scalar(text("SELECT upper(during) FROM stays WHERE id = :id"), {"id": stay})
+        assert until.astimezone(UTC) == at("05T06:00")
+
+
+@pytest.mark.parametrize(
+    ("told", "leaves"), [("09:59", "11:59"), ("20:00", "22:00"), ("20:01", "07:00"), ("02:30", "07:00")]
+)
+def test_whoever_hears_of_it_in_the_night_leaves_in_the_morning(told: str, leaves: str) -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    now = datetime.fromisoformat(f"2026-12-05T{told}").replace(tzinfo=zone)
+    assert f"{soonest_to_leave(now, zone):%H:%M}" == leaves
+
+
+def test_a_holder_whose_car_stands_there_is_told_once_when_to_leave_and_of_no_date_that_is_over(
+    connection: Connection, here: int
+) -> None:
+    """From Friday to Monday as it was; on Saturday at 10:00 the make-up day lands: out by 12:00, back at 19:00."""
+    permit = add_permit(connection, through=True)
+    materialise(connection, neighbourhood_id=here, now=EVENING - timedelta(hours=7))
+    landing = land(connection, here, *MAKE_UP, now=at("05T02:00"))
+    nights = nights_of(connection, permit)
+    assert nights[FRIDAY] == (at("04T11:00"), at("05T04:00"))
+    assert nights[SATURDAY] == (at("05T11:00"), at("06T23:00"))
+    [(kind, facts)] = notices(connection)
+    assert (kind, facts["permit"], facts["next_date"]) == ("permit_changed", permit, "2026-12-05")
+    assert facts["leave_by"] == [{"night": "2026-12-04", "to": "2026-12-05T12:00:00+08:00"}]
+    assert (facts["nights_added"], facts["nights_removed"]) == (["2026-12-05"], [])
+    assert (landing.hits.permits, landing.hits.households) == (1, 1)
 
 
 def test_a_night_that_comes_where_every_bay_is_booked_is_told_as_such(connection: Connection, here: int) -> None:

@@ -13,6 +13,7 @@ from api.money.charging import charge_fee
 from api.money.jobs import book_money, book_some
 from api.money.paying import balances
 from api.money.rules import fee_of, share_of_day
+from api.openings.leaving import shorten_stays
 from tests.api.booking_town import Household, Town, make_household, make_town
 from tests.api.money_town import MONTH, NOW, PRICE, add_booking, add_permit, as_worker, end, income, pay, told, total
 
@@ -117,6 +118,31 @@ def test_whoever_got_another_bay_pays_for_one(connection: Connection, town: Town
     add_claim(connection, town, holder, first, new=add_booking(connection, town, holder, start=NOW, price=1500))
     assert booked(connection) == {"bookings": 1, "bookings_refunded": 1}
     assert balances(connection, holder.id).due_cents == 1500
+
+
+def test_a_booking_that_has_to_end_earlier_gets_what_it_lost_back_each_time_and_the_rest_when_it_is_cancelled(
+    connection: Connection, town: Town, holder: Household
+) -> None:
+    """Twelve hours for 15.00: to ten hours 2.50 come back, then to six 5.00, and then what is left."""
+    stay = add_booking(connection, town, holder, start=NOW, price=1500)
+    booked(connection)
+    for hours, due in [(10, 1250), (10, 1250), (6, 750)]:
+        shorten_stays(connection, {stay: NOW + timedelta(hours=hours)})
+        booked(connection)
+        assert balances(connection, holder.id).due_cents == due
+    assert told(connection)[-1][1]["reason"] == "ends_earlier"
+    cancel(connection, stay)
+    assert booked(connection) == {"bookings_refunded": 1}
+    assert (balances(connection, holder.id).due_cents, income(connection)) == (0, 0)
+
+
+def test_a_booking_that_ends_earlier_before_it_was_charged_costs_the_rest(
+    connection: Connection, town: Town, holder: Household
+) -> None:
+    stay = add_booking(connection, town, holder, start=NOW, price=1000)
+    assert shorten_stays(connection, {stay: NOW + timedelta(hours=8)}) == {stay: 334}
+    booked(connection)
+    assert (balances(connection, holder.id).due_cents, income(connection)) == (666, 666)
 
 
 def test_a_booking_given_back_when_it_had_begun_is_paid_for(

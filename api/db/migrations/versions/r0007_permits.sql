@@ -30,6 +30,13 @@ GRANT UPDATE (error, failing_since) ON allow_list_pushes TO baytide_service;
 CREATE POLICY allow_list_pushes_read ON allow_list_pushes FOR SELECT TO baytide_service
     USING (EXISTS (SELECT FROM webhook_endpoints e WHERE e.id = endpoint_id));
 
+-- What a booking loses of its price when its stay is made to end earlier while the car stands there.
+ALTER TABLE bookings ADD COLUMN lost_cents BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE bookings ADD CONSTRAINT bookings_lost_cents_check CHECK (lost_cents BETWEEN 0 AND COALESCE(price_cents, 0));
+CREATE INDEX bookings_lost_idx ON bookings (stay_id) WHERE lost_cents > 0;
+GRANT UPDATE (lost_cents) ON bookings TO baytide_service;
+CREATE POLICY bookings_shortened ON bookings FOR UPDATE TO baytide_service USING (acts_as('worker'));
+
 -- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
 CREATE OR REPLACE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
@@ -151,6 +158,9 @@ $$;
 ALTER TABLE strikes DROP COLUMN struck_by, DROP COLUMN policy;
 DROP POLICY allow_list_pushes_read ON allow_list_pushes;
 ALTER TABLE allow_list_pushes DROP COLUMN error, DROP COLUMN failing_since;
+DROP POLICY bookings_shortened ON bookings;
+REVOKE UPDATE (lost_cents) ON bookings FROM baytide_service;
+ALTER TABLE bookings DROP COLUMN lost_cents;
 DELETE FROM waitlist_releases WHERE cause = 'added';
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_permit_check;
 ALTER TABLE waitlist_releases DROP CONSTRAINT waitlist_releases_cause_check;
