@@ -17,7 +17,11 @@ def grant_planner(
     *,
     issuer: Annotated[str, typer.Option(help="Who vouches for the account; `local` has a password here.")] = "local",
 ) -> None:
-    """Make an account a planner; planners grant every other role."""
+    """
+    Make an account a planner; planners grant every other role.
+
+    Example: baytide grant-planner anna
+    """
     from api.db.preparing import open_database
     from api.grants.service import grant_planner as run
     from api.settings import Settings
@@ -33,7 +37,11 @@ def list_owners(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """List owners, the oldest first; what one drafts is published once it is verified."""
+    """
+    List owners, the oldest first; what one drafts is published once it is verified.
+
+    Example: baytide owners
+    """
     from api.cli.acting import acting_as_planner
     from api.cli.listing import print_list
     from api.cli.tables import minute_utc, number

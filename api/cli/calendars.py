@@ -50,7 +50,11 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a neighbourhood's days, and which of them nobody has decided yet."""
+    """
+    Show a neighbourhood's days, and which of them nobody has decided yet.
+
+    Example: baytide calendar show town --from 2026-10-01 --to 2026-10-08
+    """
     from dataclasses import asdict
     from datetime import UTC, timedelta
 
@@ -118,7 +122,11 @@ def land(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Land a notice: first without a token to see whom it hits, then with it."""
+    """
+    Land a notice: first without a token to see whom it hits, then with it.
+
+    Example: baytide calendar land 2027.csv --country CN --year 2027 --source "notice 7 of 2026"
+    """
     from dataclasses import asdict
     from datetime import UTC
 
@@ -161,7 +169,11 @@ def seed(
     first: Annotated[int, typer.Option("--from", min=2000, max=2199, help="First year.")],
     last: Annotated[int, typer.Option("--to", min=2000, max=2199, help="Last year.")],
 ) -> None:
-    """Write the official calendars of a country down, years that are there already aside; that hits nobody."""
+    """
+    Write the official calendars of a country down, years that are there already aside; that hits nobody.
+
+    Example: baytide calendar seed --country CN --from 2026 --to 2028
+    """
     from datetime import UTC
 
     from api.calendars.service import seed as run

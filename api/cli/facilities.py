@@ -19,7 +19,8 @@ FacilityNumber = Annotated[
     int, typer.Argument(help="Number of the facility.", metavar="facility", min=1, max=MOST_ID, show_default=False)
 ]
 Version = Annotated[
-    int, typer.Option(help="The one that was looked at, as `drafts` shows it.", min=1, show_default=False)
+    int,
+    typer.Option(help="The one that was looked at, as `drafts` shows it.", min=1, max=2**31 - 1, show_default=False),
 ]
 
 

@@ -17,7 +17,11 @@ Device = Annotated[
 
 @commands.command("devices")
 def list_devices(facility: Facility, *, as_json: AsJson = False) -> None:
-    """List a facility's gate devices in use; their keys cannot be seen again."""
+    """
+    List a facility's gate devices in use; their keys cannot be seen again.
+
+    Example: baytide gates devices town/park
+    """
     from api.cli.acting import acting_as_planner
     from api.cli.listing import print_list
     from api.gates.exporting import get_place
@@ -128,7 +132,11 @@ def list_claims(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most rows.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List bays that somebody else was on and what became of it, the newest first; not who reported it."""
+    """
+    List bays that somebody else was on and what became of it, the newest first; not who reported it.
+
+    Example: baytide gates claims town/park
+    """
     from zoneinfo import ZoneInfo
 
     from api.cli.acting import acting_as_planner

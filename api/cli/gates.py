@@ -34,7 +34,11 @@ def allow_list(
         int | None, typer.Option(min=0, help="Only what changed since this version.", show_default=False)
     ] = None,
 ) -> None:
-    """Print who may stand at a facility when, as JSON or CSV; it is written down that this was asked."""
+    """
+    Print who may stand at a facility when, as JSON or CSV; it is written down that this was asked.
+
+    Example: baytide gates allow-list town/park --csv --encoding gbk > list.csv
+    """
     import sys
     from datetime import UTC, datetime
 
@@ -66,7 +70,11 @@ def events(
     facility: Annotated[str, typer.Option(help="Where: a number, or `neighbourhood/facility`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Take entries and exits from a file; those that came before count once."""
+    """
+    Take entries and exits from a file; those that came before count once.
+
+    Example: baytide gates events events.csv --facility town/park
+    """
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo
 

@@ -24,7 +24,11 @@ _DAY = ["%Y-%m-%d"]
 
 @_ledger.command()
 def balance(*, as_json: AsJson = False) -> None:
-    """Print debits, credits and the balance of every kind of account; fails where they do not add up to nothing."""
+    """
+    Print debits, credits and the balance of every kind of account; fails where they do not add up to nothing.
+
+    Example: baytide ledger balance
+    """
     from api.db.preparing import open_database
     from api.money.queries import trial_balance
     from api.settings import Settings
@@ -45,8 +49,12 @@ def balance(*, as_json: AsJson = False) -> None:
 
 
 @_ledger.command()
-def export(*, after: Annotated[int, typer.Option(min=0, help="Only acts with a higher id.")] = 0) -> None:
-    """Print every entry as CSV, households by their pseudonyms; what a sheet would take for a formula begins with '."""
+def export(*, after: Annotated[int, typer.Option(min=0, max=MOST_ID, help="Only acts with a higher id.")] = 0) -> None:
+    """
+    Print every entry as CSV, households by their pseudonyms; what a sheet would take for a formula begins with '.
+
+    Example: baytide ledger export > entries.csv
+    """
     from api.db.preparing import open_database
     from api.money.queries import list_lines
     from api.settings import Settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import AsJson
+from api.cli.options import MOST_ID, AsJson
 from api.cli.tables import minute
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ commands.add_typer(permits, name="permits")
 _DAY = ["%Y-%m-%d"]
 
 Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as in addresses.", show_default=False)]
-PermitNumber = Annotated[int, typer.Argument(help="Id of the permit, as `list` shows it.", min=1, show_default=False)]
+PermitNumber = Annotated[
+    int, typer.Argument(help="Id of the permit, as `list` shows it.", min=1, max=MOST_ID, show_default=False)
+]
 
 
 class State(StrEnum):
@@ -48,7 +50,11 @@ def list_permits(
     limit: Annotated[int, typer.Option(help="Most rows.", min=1, max=10_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List permits and offers of a neighbourhood, the newest first; households by number only."""
+    """
+    List permits and offers of a neighbourhood, the newest first; households by number only.
+
+    Example: baytide permits list town --state active
+    """
     from api.cli.acting import acting_as_planner
     from api.cli.tables import table_of
     from api.neighbourhoods.queries import get_neighbourhood
@@ -83,7 +89,11 @@ def list_permits(
 
 @permits.command("show")
 def show_permit(permit: PermitNumber) -> None:
-    """Show a permit or an offer as JSON, with how many nights it takes."""
+    """
+    Show a permit or an offer as JSON, with how many nights it takes.
+
+    Example: baytide permits show 12
+    """
     from api.cli.acting import acting_as_planner
     from api.permits.queries import find_permit
     from api.permits.service import PermitNotFound
@@ -186,7 +196,11 @@ def end_permit(
     *,
     reason: Annotated[Reason, typer.Option(help="Why it ends.")] = Reason.given_up,
 ) -> None:
-    """End a permit from tomorrow's night on: its household is told, and the next on the waitlist follows."""
+    """
+    End a permit from tomorrow's night on: its household is told, and the next on the waitlist follows.
+
+    Example: baytide permits end 12 --reason ineligible
+    """
     from api.cli.acting import acting_as_planner
     from api.permits.service import end_by_planner
 

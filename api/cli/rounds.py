@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from api.cli import round_reviews
-from api.cli.options import AsJson, RoundNumber
+from api.cli.options import MOST_ID, AsJson, RoundNumber
 
 commands = typer.Typer()
 rounds = typer.Typer(help="Rounds: dates, applications, the draw, and what was published.", no_args_is_help=True)
@@ -37,7 +37,11 @@ def list_rounds(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the rounds of a neighbourhood, the newest first."""
+    """
+    List the rounds of a neighbourhood, the newest first.
+
+    Example: baytide rounds list town
+    """
     from api.cli.acting import acting_as_planner
     from api.neighbourhoods.queries import get_neighbourhood
     from api.rounds.queries import list_rounds as run
@@ -93,7 +97,11 @@ def edit_round(number: RoundNumber, file: RoundFile) -> None:
 
 @rounds.command("open")
 def open_round(number: RoundNumber) -> None:
-    """Make the dates of a draft public for good, commit to a secret, and reserve its bays."""
+    """
+    Make the dates of a draft public for good, commit to a secret, and reserve its bays.
+
+    Example: baytide rounds open 3
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.service import open_round as run
 
@@ -108,7 +116,11 @@ def enter_number(
     number: RoundNumber,
     drawn: Annotated[str, typer.Argument(help="The public number, as its source writes it.", show_default=False)],
 ) -> None:
-    """Note the public number that was drawn after closing; the seed of the draw follows."""
+    """
+    Note the public number that was drawn after closing; the seed of the draw follows.
+
+    Example: baytide rounds number 3 3894.21
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.service import enter_number as run
 
@@ -123,7 +135,11 @@ def cancel_round(
     *,
     reason: Annotated[str, typer.Option(help="Why, as applicants will read it.", show_default=False)],
 ) -> None:
-    """Call a round off before it is published."""
+    """
+    Call a round off before it is published.
+
+    Example: baytide rounds cancel 3 --reason "the garage was sold"
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.service import cancel_round as run
 
@@ -139,7 +155,11 @@ def delay_round(
     until: Annotated[str, typer.Option(help="When it is published instead, with its offset: 2026-12-05T10:00+08:00.")],
     reason: Annotated[str, typer.Option(help="Why, as everybody will read it.", show_default=False)],
 ) -> None:
-    """Give a round that cannot be published in time another day; its applicants are told."""
+    """
+    Give a round that cannot be published in time another day; its applicants are told.
+
+    Example: baytide rounds delay 3 --until 2026-12-05T10:00+08:00 --reason "the number was late"
+    """
     from api.cli.acting import acting_as_planner
     from api.cli.reading import read_words
     from api.rounds.schemas import DelayIn
@@ -160,7 +180,11 @@ def delay_round(
 
 @rounds.command("show")
 def show_round(number: RoundNumber) -> None:
-    """Show a round as JSON: dates, state, and how the draw can be repeated."""
+    """
+    Show a round as JSON: dates, state, and how the draw can be repeated.
+
+    Example: baytide rounds show 3
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.queries import get_round
     from api.rounds.schemas import shown_round
@@ -175,11 +199,18 @@ def allocate_round(
     number: RoundNumber,
     *,
     base: Annotated[
-        int | None, typer.Option(help="Plan of the round to start from; the newest without.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, max=MOST_ID, help="Plan of the round to start from; the newest without.", show_default=False
+        ),
     ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Start from no plan.")] = False,
 ) -> None:
-    """Make a plan of a closed round, here or by a worker that is running; nobody hears of it yet."""
+    """
+    Make a plan of a closed round, here or by a worker that is running; nobody hears of it yet.
+
+    Example: baytide rounds allocate 3
+    """
     import asyncio
 
     from api.cli.acting import opened_as_planner
@@ -205,7 +236,11 @@ def allocate_round(
 
 @rounds.command("plans")
 def list_plans(number: RoundNumber, *, as_json: AsJson = False) -> None:
-    """List the plans of a round, the newest first."""
+    """
+    List the plans of a round, the newest first.
+
+    Example: baytide rounds plans 3
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.allocation_queries import get_round
     from api.rounds.allocation_queries import list_plans as run
@@ -227,9 +262,15 @@ def list_plans(number: RoundNumber, *, as_json: AsJson = False) -> None:
 
 @rounds.command("publish")
 def publish_round(
-    number: RoundNumber, *, plan: Annotated[int, typer.Option(help="Which of its plans.", show_default=False)]
+    number: RoundNumber,
+    *,
+    plan: Annotated[int, typer.Option(min=1, max=MOST_ID, help="Which of its plans.", show_default=False)],
 ) -> None:
-    """Publish a plan: offers, waitlist, reasons and the public report, all of it or nothing."""
+    """
+    Publish a plan: offers, waitlist, reasons and the public report, all of it or nothing.
+
+    Example: baytide rounds publish 3 --plan 7
+    """
     from api.cli.acting import acting_as_planner
     from api.rounds.publishing import publish_plan
     from api.rounds.queries import get_round

@@ -17,7 +17,11 @@ Neighbourhood = Annotated[str, typer.Argument(help="Name of the neighbourhood as
 
 @_waitlist.command("list")
 def list_queues(neighbourhood: Neighbourhood, *, as_json: AsJson = False) -> None:
-    """Count who waits for each bay group of a neighbourhood, the longest queue first."""
+    """
+    Count who waits for each bay group of a neighbourhood, the longest queue first.
+
+    Example: baytide waitlist list town
+    """
     from api.cli.acting import acting_as_planner
     from api.cli.tables import table_of
     from api.neighbourhoods.queries import get_neighbourhood
@@ -94,7 +98,11 @@ def tell_calibration(
 def follow_at(
     neighbourhood: Neighbourhood,
 ) -> None:
-    """Offer whatever is free to those who wait; after bays were added by hand, say."""
+    """
+    Offer whatever is free to those who wait; after bays were added by hand, say.
+
+    Example: baytide waitlist follow town
+    """
     from api.cli.acting import acting_as_planner
     from api.neighbourhoods.queries import get_neighbourhood
     from api.waitlist.queries import list_lengths

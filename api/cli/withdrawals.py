@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.console import complain, print_json
-from api.cli.options import CHECK_FAILED, AsJson
+from api.cli.options import CHECK_FAILED, MOST_ID, AsJson
 
 if TYPE_CHECKING:
     from api.facilities.consequences import Outcome
@@ -20,7 +20,7 @@ _FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
 
 @commands.command()
 def withdraw(
-    facility: Annotated[int, typer.Argument(help="Number of the facility.", show_default=False)],
+    facility: Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Number of the facility.", show_default=False)],
     *,
     reason: Annotated[str, typer.Option(help="What households are told.", show_default=False)],
     emergency: Annotated[bool, typer.Option("--emergency", help="At once, without a notice period.")] = False,
@@ -43,7 +43,11 @@ def withdraw(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whom a withdrawal hits and who gets another place; with the token of that, carry it out."""
+    """
+    Say whom a withdrawal hits and who gets another place; with the token of that, carry it out.
+
+    Example: baytide withdraw 17 --reason "sold" --from 2026-12-31
+    """
     from api.cli.acting import AT_THE_MACHINE, acting_as_planner
     from api.facilities.withdrawing import withdraw as run
 
