@@ -108,7 +108,7 @@ stays = Table(
     CheckConstraint(
         "(kind = 'permit') = (permit_id IS NOT NULL) AND (kind = 'permit') = (night IS NOT NULL)", name="permit"
     ),
-    CheckConstraint("state IN ('held', 'confirmed', 'cancelled', 'expired', 'given_back')", name="state"),
+    CheckConstraint("state IN ('held', 'confirmed', 'leaving', 'cancelled', 'expired', 'given_back')", name="state"),
     CheckConstraint("(state = 'held') = (expires_at IS NOT NULL)", name="expires_at"),
     ExcludeConstraint(
         ("bay_id", "="),
@@ -132,6 +132,7 @@ stays = Table(
         unique=True,
         postgresql_where=text("permit_id IS NOT NULL AND state IN ('held', 'confirmed', 'given_back')"),
     ),
+    Index("stays_leaving_idx", "bay_id", postgresql_where=text("state = 'leaving'")),
     Index("stays_expires_at_idx", "expires_at", postgresql_where=text("state = 'held'")),
     Index("stays_household_id_ended_at_idx", "household_id", "ended_at", postgresql_where=text("state = 'expired'")),
 )

@@ -20,7 +20,7 @@ _NIGHTS_LOST = text(
     ), lost AS (
         SELECT s.permit_id, s.night, g.reason FROM gone g JOIN stays s ON s.id = g.stay_id
         WHERE s.permit_id IS NOT NULL AND (g.reason = 'bay_taken' OR upper(s.during) <= :now)
-          AND (s.state = 'given_back' OR s.state = 'cancelled' AND NOT EXISTS (
+          AND (s.state = 'given_back' OR s.state IN ('cancelled', 'leaving') AND NOT EXISTS (
               SELECT FROM stays o WHERE o.permit_id = s.permit_id AND o.night = s.night
                 AND o.state IN ('confirmed', 'given_back')))
         UNION ALL

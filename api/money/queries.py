@@ -333,7 +333,7 @@ _BOOKING = (
 def bookings_to_charge(connection: Connection, *, now: datetime, most: int) -> list[Row[Any]]:
     """List confirmed bookings that have begun and are not booked in the ledger yet, at most so many."""
     query = text(
-        f"{_BOOKING} WHERE s.kind = 'booking' AND s.state = 'confirmed' AND lower(s.during) <= :now "
+        f"{_BOOKING} WHERE s.kind = 'booking' AND s.state IN ('confirmed', 'leaving') AND lower(s.during) <= :now "
         "AND b.price_cents > 0 AND NOT EXISTS (SELECT FROM journal j WHERE j.stay_id = s.id AND j.kind = 'booking') "
         "ORDER BY s.id LIMIT :most"
     )

@@ -55,6 +55,7 @@ _KINDS = {
         ("Your bay at {facility} was taken back", "Your bay was taken back"),
         (
             ("The owner of {facility} took back the bay of your stay: {span}.", "The owner took your bay back."),
+            ("A car that stands there has until {leave_by} to leave.",),
             _INSTEAD,
             ("You need not pay {refund}; if it was charged already, it is credited to you.",),
         ),
@@ -192,6 +193,7 @@ _KINDS = {
                 "The nights of your permit move elsewhere.",
             ),
             ("From {first} to {last}.",),
+            ("Times to leave by: {leave_by}.",),
             ("Nights placed one by one: {single_nights}.",),
             ("Nights without a bay: {without_bay}.",),
         ),
@@ -209,6 +211,7 @@ _KINDS = {
         ("Your permit at {facility} ends", "Your permit ends"),
         (
             ("Your permit at {facility} ends.", "Your permit ends."),
+            ("Times to leave by: {leave_by}.",),
             ("Nights placed one by one: {single_nights}.",),
         ),
         ("The date to note: {next}.",),

@@ -85,9 +85,20 @@ def shorten_stays(connection: Connection, ends: Mapping[int, datetime]) -> dict[
     dict
         What bookings lose of their price by it, in cents, by stay: the share of their time, rounded up.
     """
+    lost = lose_part(connection, ends)
+    cut_stays(connection, ends)
+    return lost
+
+
+def lose_part(connection: Connection, ends: Mapping[int, datetime]) -> dict[int, int]:
+    """Note what bookings lose by ending earlier, before they do; see `shorten_stays`."""
     if not ends:
         return {}
     values = {"ids": list(ends), "ends": list(ends.values())}
-    lost = {row.stay_id: row.cents for row in connection.execute(_LOSE, values).all()}
-    connection.execute(_SHORTEN, values)
-    return lost
+    return {row.stay_id: row.cents for row in connection.execute(_LOSE, values).all()}
+
+
+def cut_stays(connection: Connection, ends: Mapping[int, datetime]) -> None:
+    """Let stays end earlier, whatever they cost."""
+    if ends:
+        connection.execute(_SHORTEN, {"ids": list(ends), "ends": list(ends.values())})

@@ -105,7 +105,8 @@ def groups_of(connection: Connection, facility_ids: Sequence[int]) -> list[int]:
 
 
 _CANCEL = text(
-    "UPDATE stays s SET state = 'cancelled', ended_at = :now WHERE s.id = ANY(:ids) AND s.state = 'confirmed' "
+    "UPDATE stays s SET state = CASE WHEN lower(s.during) <= :now AND upper(s.during) > :now THEN 'leaving' "
+    "ELSE 'cancelled' END, ended_at = :now WHERE s.id = ANY(:ids) AND s.state = 'confirmed' "
     "RETURNING s.id"
 )
 _LOST_NIGHTS = text(
@@ -119,8 +120,14 @@ _LOST_NIGHTS = text(
 
 
 def cancel(connection: Connection, stay_ids: Iterable[int], *, now: datetime) -> set[int]:
-    """End stays; return those that their households have not ended themselves meanwhile."""
+    """End stays, those under way `leaving`; return those that their households have not ended themselves meanwhile."""
     return set(connection.scalars(_CANCEL, {"ids": sorted(stay_ids), "now": now}))
+
+
+def those_leaving(connection: Connection, stay_ids: Iterable[int]) -> list[int]:
+    """List those of some stays whose car has to leave."""
+    query = text("SELECT id FROM stays WHERE id = ANY(:ids) AND state = 'leaving' ORDER BY id")
+    return list(connection.scalars(query, {"ids": list(stay_ids)}))
 
 
 def list_lost_stays(connection: Connection, lost: Sequence[tuple[int, int, str]], *, after: datetime) -> list[int]:

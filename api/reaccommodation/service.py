@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from api.notices.service import tell
+from api.openings.leaving import cut_stays, leave_by, lose_part
 from api.openings.permit_queries import rights_of_worker
 from api.openings.service import place_nights_at
 from api.permits.ledger import lock_ledger, require_enough
 from api.reaccommodation import queries, writing_queries
 from api.reaccommodation.carrying import lost_stays, move_permits
 from api.reaccommodation.finding import Rehousing, find_places, offered_now
-from api.reaccommodation.stays import MovedStay, move_stays, note_stays
+from api.reaccommodation.stays import Leaving, MovedStay, move_stays, note_stays
 from api.reaccommodation.telling import Cause, notices_of, notices_of_bays
 from api.reaccommodation.waiting import put_onto_list
 
@@ -64,7 +65,7 @@ def num_movable(connection: Connection, stay_ids: Sequence[int], *, now: datetim
         attempt = connection.begin_nested()
         queries.cancel(connection, stay_ids, now=now)
         bookings = [row.id for row in writing_queries.list_ended_stays(connection, stay_ids) if row.kind == "booking"]
-        moved = move_stays(connection, bookings, {}, now=now)
+        moved = move_stays(connection, bookings, {}, Leaving({}, {}), now=now)
         attempt.rollback()
     return sum(stay.new_id is not None for stay in moved)
 
@@ -72,6 +73,8 @@ def num_movable(connection: Connection, stay_ids: Sequence[int], *, now: datetim
 def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Sequence[int], *, now: datetime) -> int:
     """
     Do what was found: permits first, then nights already placed, then bookings.
+
+    Cars that stand there have time to leave, and their households another bay from now on where one is free.
 
     Everybody hit is told once, and those without a place are put onto the waitlist with their rank.
 
@@ -82,8 +85,12 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
     """
     with rights_of_worker(connection):
         ended = sorted(queries.cancel(connection, stay_ids, now=now))
+        ends = leave_by(connection, queries.those_leaving(connection, ended), now=now, earliest=cause.effective_from)
+        leaving = Leaving(ends, lose_part(connection, ends))
         made = move_permits(connection, found, cause.withdrawal_id, now=now)
-        moved = _place_stays(connection, found, made, ended, now=now)
+        moved = _place_stays(connection, found, made, ended, leaving, now=now)
+        cut_stays(connection, ends)
+        writing_queries.put_out_of_use(connection, list(ends), now=now)
         note_stays(connection, cause.withdrawal_id, moved)
         again = [row for row in writing_queries.list_ended_stays(connection, ended) if row.is_placed]
         tell(
@@ -94,7 +101,13 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
 
 
 def _place_stays(
-    connection: Connection, found: Rehousing, made: dict[int, int], ended: Sequence[int], *, now: datetime
+    connection: Connection,
+    found: Rehousing,
+    made: dict[int, int],
+    ended: Sequence[int],
+    leaving: Leaving,
+    *,
+    now: datetime,
 ) -> list[MovedStay]:
     """Place what is sold of the permits' nights at their new places, then look for single bays for what is left."""
     permits = queries.permits_of_stays(connection, ended)
@@ -102,4 +115,4 @@ def _place_stays(
     places = {fate.move.place.facility_id for fate in found.fates if fate.move is not None}
     wanted = [made.get(permit, permit) for permit in sorted(permits)]
     place_nights_at(connection, sorted({found.facility.id, *places}), permit_ids=wanted, now=now)
-    return move_stays(connection, ended, made, now=now)
+    return move_stays(connection, ended, made, leaving, now=now)

@@ -14,16 +14,30 @@ from api.reaccommodation import queries, writing_queries
 
 @dataclass(frozen=True, slots=True)
 class MovedStay:
-    """A stay that was hit, and what took its place: another stay with its facility and walk, or nothing."""
+    """
+    A stay that was hit, and what took its place: another stay with its facility and walk, or nothing.
+
+    `lost_cents` is what it lost of its price, `leave_by` until when a car that stands there has time to leave.
+    """
 
     old: Row[Any]
     new_id: int | None
     facility_id: int | None
     walk_m: int | None
+    lost_cents: int | None = None
+    leave_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Cars that stand on bays taken back: by when they leave, and what their bookings lose, in cents, by stay."""
+
+    ends: Mapping[int, datetime]
+    lost_cents: Mapping[int, int]
 
 
 def move_stays(
-    connection: Connection, ended: Sequence[int], replaced: Mapping[int, int], *, now: datetime
+    connection: Connection, ended: Sequence[int], replaced: Mapping[int, int], leaving: Leaving, *, now: datetime
 ) -> list[MovedStay]:
     """
     Move stays that were ended to the nearest free bay at the same times, the first to begin first.
@@ -38,7 +52,7 @@ def move_stays(
     rows = writing_queries.list_ended_stays(connection, ended)
     wanted = [row for row in rows if not row.is_placed and row.permit_state != "offered" and row.ends_at > now]
     found = _bays_nearby(connection, wanted, now=now)
-    moved = [_moved(row, found.get(row.id)) for row in wanted]
+    moved = [_moved(row, found.get(row.id), leaving) for row in wanted]
     _write(connection, moved, found, replaced)
     return moved
 
@@ -90,10 +104,17 @@ def _asked(batch: Iterable[tuple[Row[Any], list[int]]], *, now: datetime) -> dic
     }
 
 
-def _moved(row: Row[Any], new: Row[Any] | None) -> MovedStay:
+def _moved(row: Row[Any], new: Row[Any] | None, leaving: Leaving) -> MovedStay:
+    until = leaving.ends.get(row.id)
+    lost = row.price_cents if until is None or row.price_cents is None else leaving.lost_cents.get(row.id, 0)
     if new is None:
-        return MovedStay(row, None, None, None)
-    return MovedStay(row, new.stay, new.place, new.walk_m)
+        return MovedStay(row, None, None, None, lost, until)
+    return MovedStay(row, new.stay, new.place, new.walk_m, lost, until)
+
+
+def _price(stay: MovedStay, price_cents: int | None) -> int | None:
+    """Return what a booking costs elsewhere: what it lost of its price at the most."""
+    return min((cents for cents in (stay.lost_cents, price_cents) if cents is not None), default=None)
 
 
 def _write(
@@ -115,7 +136,7 @@ def _write(
             "old": [stay.old.id for stay in bookings],
             "new": [stay.new_id for stay in bookings],
             "walks": [stay.walk_m for stay in bookings],
-            "prices": [found[stay.old.id].price_cents for stay in bookings],
+            "prices": [_price(stay, found[stay.old.id].price_cents) for stay in bookings],
         },
     )
 
@@ -129,6 +150,6 @@ def note_stays(connection: Connection, withdrawal_id: int, moved: Sequence[Moved
             "stays": [stay.old.id for stay in moved],
             "households": [stay.old.household_id for stay in moved],
             "new": [stay.new_id for stay in moved],
-            "refunds": [stay.old.price_cents if stay.new_id is None else None for stay in moved],
+            "refunds": [stay.lost_cents if stay.new_id is None else None for stay in moved],
         },
     )

@@ -114,6 +114,11 @@ def _of_permit(
             {"night": stay.old.night.isoformat(), "facility": stay.facility_id, "walk_m": stay.walk_m}
             for stay in placed
         ]
+    standing = [stay for stay in nights if stay.leave_by is not None]
+    if standing:
+        facts["leave_by"] = [
+            {"night": stay.old.night.isoformat(), "to": stay.leave_by.isoformat()} for stay in standing if stay.leave_by
+        ]
     return NewNotice(holding.permit.household_id, _KINDS[fate.outcome], facts)
 
 
@@ -142,6 +147,8 @@ def _of_stay(stay: MovedStay, cause: Cause) -> NewNotice:
     }
     if stay.new_id is not None:
         facts |= {"new_stay": stay.new_id, "new_facility": stay.facility_id, "walk_m": stay.walk_m}
-    elif stay.old.price_cents is not None:
-        facts["refund_cents"] = stay.old.price_cents
+    elif stay.lost_cents is not None and (stay.lost_cents or stay.leave_by is None):
+        facts["refund_cents"] = stay.lost_cents
+    if stay.leave_by is not None:
+        facts |= {"leave_by": stay.leave_by.isoformat(), "next_date": stay.leave_by.isoformat()}
     return NewNotice(stay.old.household_id, "stay_withdrawn", facts, stay_id=stay.old.id)

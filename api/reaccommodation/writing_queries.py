@@ -218,6 +218,17 @@ def note_stays(connection: Connection, withdrawal_id: int, columns: Columns) -> 
     connection.execute(_NOTE_STAYS, {**columns, "withdrawal": withdrawal_id})
 
 
+_PUT_OUT_OF_USE = text(
+    "INSERT INTO bays_out_of_use (bay_id, starts_at, ends_at) "
+    "SELECT bay_id, :now, upper(during) FROM stays WHERE id = ANY(:ids) AND upper(during) > :now"
+)
+
+
+def put_out_of_use(connection: Connection, stay_ids: Sequence[int], *, now: datetime) -> None:
+    """Send nobody to the bays of stays until these are over, even where they are open again before."""
+    connection.execute(_PUT_OUT_OF_USE, {"ids": list(stay_ids), "now": now})
+
+
 _WAIT_AGAIN = text(
     "UPDATE waitlist_entries e SET state = 'waiting', reached_at = NULL, ended_at = NULL FROM rounds r "
     "WHERE r.id = e.round_id AND e.application_id = ANY(:applications) "

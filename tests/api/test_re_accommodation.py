@@ -361,6 +361,7 @@ def test_whoever_has_to_leave_at_night_is_told_of_the_evening_to_come(connection
     assert (told["first"], told["next_date"]) == ("2026-12-05", "2026-12-06")
     assert [each["night"] for each in told["single_nights"]] == ["2026-12-05"]
     assert told["single_nights"][0]["facility"] == town.town.facilities["b"]
+    assert told["leave_by"] == [{"night": "2026-12-05", "to": "2026-12-05T23:00:00+00:00"}], "in the morning"
 
 
 def test_stays_by_day_are_offered_to_nobody_and_moved_to_no_bay_that_may_be_full(connection: Connection) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -19,6 +20,7 @@ from api.cli.app import app
 from api.facilities.calling_off import call_off
 from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
+from api.gates.allow_list import refresh_allow_list
 from api.neighbourhoods.model import Closure
 from api.offers.service import accept_offer
 from api.openings.service import materialise
@@ -105,6 +107,72 @@ def test_what_was_paid_for_a_booking_without_another_bay_is_owed(connection: Con
     owed = town.row("SELECT new_stay_id, refund_cents FROM withdrawal_stays WHERE stay_id = :old", old=old)
     assert owed == {"new_stay_id": None, "refund_cents": 800}
     assert town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]["refund_cents"] == 800
+
+
+@pytest.mark.parametrize(
+    ("wanted", "another"),
+    [
+        (FIRE, False),
+        (FIRE, True),
+        (Withdrawal("bays", "emergency", "fire", bay_group="std", bays=0), False),
+        (Withdrawal("closure", "emergency", "fire", end=datetime(2198, 1, 1)), False),  # noqa: DTZ001 -- local
+    ],
+)
+def test_whoever_stands_on_a_bay_taken_back_has_time_to_leave_and_pays_for_that(
+    connection: Connection, wanted: Withdrawal, another: bool
+) -> None:
+    """Tomorrow from 19:00 to 07:00 for 8.00; at 19:30 the owner needs the bay: out by 21:30, 6.34 for the rest."""
+    others = (small_garage("b", 1),) if another else ()
+    walks = {"b": 400} if another else {}
+    town = make_withdrawn_town(connection, small_garage("a", 1), *others, a=100, **walks)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    old = book(town, "a", now)
+    later = now + timedelta(hours=29, minutes=30)
+    made = town.confirm(wanted, now=later)
+    until = later + timedelta(hours=2)
+    assert made.consequences.bookings == 1
+    row = town.row(
+        "SELECT s.state, upper(s.during) AS until, b.lost_cents FROM stays s JOIN bookings b ON b.stay_id = s.id "
+        "WHERE s.id = :old",
+        old=old,
+    )
+    assert row == {"state": "leaving", "until": until, "lost_cents": 634}
+    refresh_allow_list(connection, town.town.facilities["a"], now=later)
+    assert town.row("SELECT ends_at FROM allow_list_rows WHERE stay_id = :old", old=old) == {"ends_at": until}
+    facts = town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]
+    assert datetime.fromisoformat(facts["leave_by"]) == datetime.fromisoformat(facts["next_date"]) == until
+    note = town.row("SELECT new_stay_id, refund_cents FROM withdrawal_stays WHERE stay_id = :old", old=old)
+    if another:
+        rest = "SELECT lower(s.during) AS since, b.price_cents FROM stays s JOIN bookings b ON b.stay_id = s.id "
+        assert town.row(f"{rest} WHERE s.id = :new", new=note["new_stay_id"]) == {"since": later, "price_cents": 634}
+    else:
+        assert (note["new_stay_id"], note["refund_cents"], facts["refund_cents"]) == (None, 634, 634)
+
+
+def test_whoever_leaves_in_time_anyway_hears_of_an_emergency_and_loses_nothing(connection: Connection) -> None:
+    """At 05:30 nobody has to be out before 07:30, and the booking ends at seven."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    old = book(town, "a", now)
+    town.confirm(FIRE, now=now + timedelta(hours=39, minutes=30))
+    facts = town.row("SELECT facts FROM notices WHERE stay_id = :old", old=old)["facts"]
+    assert datetime.fromisoformat(facts["leave_by"]) == now + timedelta(hours=41)
+    assert "refund_cents" not in facts
+    assert town.row("SELECT lost_cents FROM bookings WHERE stay_id = :old", old=old) == {"lost_cents": 0}
+
+
+def test_a_bay_that_opens_again_soon_is_nobody_elses_before_the_car_has_left(connection: Connection) -> None:
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    book(town, "a", now)
+    later = now + timedelta(hours=29, minutes=30)
+    end = (later + timedelta(minutes=30)).astimezone(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None)
+    town.confirm(Withdrawal("closure", "emergency", "fire", end=end), now=later)
+    blocked = "SELECT starts_at, ends_at FROM bays_out_of_use"
+    assert town.row(blocked) == {"starts_at": later, "ends_at": later + timedelta(hours=2)}
 
 
 def test_a_night_elsewhere_has_a_bay_that_nobody_has_there(connection: Connection) -> None:

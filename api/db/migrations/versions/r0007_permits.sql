@@ -37,6 +37,13 @@ CREATE INDEX bookings_lost_idx ON bookings (stay_id) WHERE lost_cents > 0;
 GRANT UPDATE (lost_cents) ON bookings TO baytide_service;
 CREATE POLICY bookings_shortened ON bookings FOR UPDATE TO baytide_service USING (acts_as('worker'));
 
+-- Bays that are taken back while a car stands there: it has time to leave, and its household can have another bay at once.
+ALTER TABLE stays DROP CONSTRAINT stays_state_check;
+ALTER TABLE stays ADD CONSTRAINT stays_state_check CHECK (
+    state IN ('held', 'confirmed', 'leaving', 'cancelled', 'expired', 'given_back')
+);
+CREATE INDEX stays_leaving_idx ON stays (bay_id) WHERE state = 'leaving';
+
 -- As in revision 0002, which r0007_permits.py puts back, but for the bays that are out of use.
 CREATE OR REPLACE FUNCTION longest_part(
     places BIGINT[], wanted TSTZRANGE, needed TEXT[], height DOUBLE PRECISION, shortest INTERVAL,
@@ -121,7 +128,7 @@ BEGIN
 END
 $$;
 
--- As in revision 0005, which r0007_permits.py puts back, but for stays that are over. What was listed for them is history:
+-- As in revision 0005, which r0007_permits.py puts back, but for stays that are over and those that have to leave. What was listed for them is history:
 -- a car that is changed or withdrawn later changes nothing about which one was there.
 CREATE OR REPLACE FUNCTION allowed_stays(place BIGINT, at TIMESTAMP WITH TIME ZONE)
 RETURNS TABLE (
@@ -135,6 +142,9 @@ RETURNS TABLE (
         SELECT s.id, s.bay_id, s.household_id, s.permit_id, s.kind, s.during FROM stays s
         WHERE s.bay_id = b.id AND s.bay_id IS NOT NULL AND s.state IN ('held', 'confirmed') AND s.state = 'confirmed'
           AND s.during && tstzrange(at - interval '2 days', NULL)
+        UNION ALL
+        SELECT s.id, s.bay_id, s.household_id, s.permit_id, s.kind, s.during FROM stays s
+        WHERE s.bay_id = b.id AND s.state = 'leaving' AND s.during && tstzrange(at - interval '2 days', NULL)
         OFFSET 0  -- bay by bay: the planner takes a facility for half a small city, and would read every stay there is
     ) s
     CROSS JOIN LATERAL (
@@ -155,6 +165,12 @@ RETURNS TABLE (
 $$;
 
 -- DOWN
+DROP INDEX stays_leaving_idx;
+UPDATE stays SET state = 'cancelled' WHERE state = 'leaving';
+ALTER TABLE stays DROP CONSTRAINT stays_state_check;
+ALTER TABLE stays ADD CONSTRAINT stays_state_check CHECK (
+    state IN ('held', 'confirmed', 'cancelled', 'expired', 'given_back')
+);
 ALTER TABLE strikes DROP COLUMN struck_by, DROP COLUMN policy;
 DROP POLICY allow_list_pushes_read ON allow_list_pushes;
 ALTER TABLE allow_list_pushes DROP COLUMN error, DROP COLUMN failing_since;
