@@ -30,14 +30,17 @@ _GROUPS = text(
     "f.neighbourhood_id, n.country, n.timezone FROM bay_groups g JOIN facilities f ON f.id = g.facility_id "
     "JOIN neighbourhoods n ON n.id = f.neighbourhood_id WHERE g.id = ANY(:ids) ORDER BY g.id"
 )
+# The group's own list first: the database guesses few rows of lists that are new, and would look up the permits of all.
 _WAITING = text(
     """
-    SELECT e.id, e.application_id, e.household_id, o.walk_m, greatest(lower(r.term), held.until) AS term_first,
+    WITH o AS MATERIALIZED (SELECT entry_id, walk_m FROM waitlist_options WHERE bay_group_id = :group),
+    e AS MATERIALIZED (
+        SELECT e.*, o.walk_m FROM o JOIN waitlist_entries e ON e.id = o.entry_id AND e.state = 'waiting'
+    )
+    SELECT e.id, e.application_id, e.household_id, e.walk_m, greatest(lower(r.term), held.until) AS term_first,
            upper(r.term) - 1 AS last, a.vehicle_id, a.height_m, a.needs, a.days, a.arrive_min, a.leave_min,
            a.stay_through
-    FROM waitlist_options o
-    JOIN waitlist_entries e ON e.id = o.entry_id
-    JOIN rounds r ON r.id = e.round_id
+    FROM e JOIN rounds r ON r.id = e.round_id
     JOIN applications a ON a.id = e.application_id
     -- A permit that ends before the term, since its bay was taken back, leaves the rest of the term to be offered.
     CROSS JOIN LATERAL (
@@ -46,7 +49,7 @@ _WAITING = text(
         WHERE p.household_id = e.household_id AND p.state IN ('offered', 'active')
           AND p.term && (r.term * daterange(CAST(:first AS date), NULL))
     ) AS held
-    WHERE o.bay_group_id = :group AND e.state = 'waiting' AND r.state IN ('published', 'active')
+    WHERE r.state IN ('published', 'active')
       AND upper(r.term) > CAST(:first AS date)
       AND NOT held.has_offer AND (held.until IS NULL OR held.until < upper(r.term))
     ORDER BY lower(r.term), e.tier, e.rounds_waited DESC, e.draw, e.id
