@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.calendars.clock import date_of, day_number
+from geo.countries import country_box
 
 WORKDAY = "workday"
 REST_DAY = "rest_day"
@@ -101,6 +102,20 @@ def official_kind(country: str, day: date) -> tuple[bool, bool]:
         except NotImplementedError:
             return _library_kind(country, day)[0], True
     return _library_kind(country, day)
+
+
+@lru_cache(maxsize=1)
+def known_countries() -> tuple[str, ...]:
+    """Return the countries whose holidays are known, by their ISO 3166 codes of two letters."""
+    return tuple(sorted(code for code in holidays.list_supported_countries() if len(code) == 2))
+
+
+def why_unknown(country: str) -> str | None:
+    """Say that a country is not known, and which are; None where it is."""
+    code = country.upper()
+    if code in known_countries() or (len(code) == 2 and country_box(code) is not None):
+        return None
+    return f"no such country is known; write its ISO 3166 code: {' '.join(known_countries())}"
 
 
 _Holidays = holidays.HolidayBase

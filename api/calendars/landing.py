@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from api.calendars import queries
 from api.calendars.clock import date_of, day_number
-from api.calendars.day_kinds import REST_DAY, DayKinds, day_kinds
+from api.calendars.day_kinds import REST_DAY, DayKinds, day_kinds, why_unknown
 from api.calendars.errors import ImpossibleNotice
 from api.calendars.ledger import Turned, turn_ledger
 from api.calendars.ledger_queries import list_groups, list_held
@@ -65,6 +65,9 @@ class Notice:
         """Refuse what makes no sense."""
         if (self.country is None) == (self.neighbourhood_id is None):
             raise ImpossibleNotice("a notice is for a country or for a neighbourhood")
+        unknown = None if self.country is None else why_unknown(self.country)
+        if unknown:
+            raise ImpossibleNotice(unknown)
         if not FIRST_YEAR <= self.year <= LAST_YEAR:
             raise ImpossibleNotice(f"years lie between {FIRST_YEAR} and {LAST_YEAR}")
         if not self.source.strip() or len(self.source) > _LONGEST_SOURCE or not self.source.isprintable():

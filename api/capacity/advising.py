@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.calendars.clock import DAY_MIN, LAST_MIN, date_of
-from api.calendars.day_kinds import DayKinds, day_kinds
+from api.calendars.day_kinds import DayKinds, day_kinds, why_unknown
 from api.capacity.occupancy import Peaks, peaks_of
 from api.capacity.order import NOT_ENOUGH, Bound, Past, bound_for
 from api.capacity.testing import Score, back_test
@@ -53,19 +53,27 @@ class Question:
             raise UnusableRecords(
                 "window must begin before 24:00 and end within a day of that; 18:00-32:00 ends at 08:00"
             )
+        unknown = None if self.country == WEEKENDS_ONLY else why_unknown(self.country)
+        if unknown:
+            raise UnusableRecords(f"{unknown}; or {WEEKENDS_ONLY}")
         if not self.half_life_weeks > 0:
             raise UnusableRecords(f"half_life_weeks is {self.half_life_weeks}, expected more than 0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Bays safe to share on one weekday of one kind: (S,) numbers, or None where the record has not enough days."""
+    """
+    Bays safe to share on one weekday of one kind: (S,) numbers, or None where the record has not enough days.
+
+    `weighed` is how many days of full weight the `days` count for.
+    """
 
     weekday: int
     kind: int
     safe: tuple[int, ...] | None
     basis: str
     days: int
+    weighed: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +184,7 @@ def _line(weekday: int, kind: int, bound: Bound, *, bays: int) -> Line:
     safe = None
     if bound.basis != NOT_ENOUGH:
         safe = tuple(int(number) for number in np.maximum(bays - bound.cars, 0))
-    return Line(weekday, kind, safe, bound.basis, bound.days)
+    return Line(weekday, kind, safe, bound.basis, bound.days, bound.weighed)
 
 
 def _warnings(

@@ -29,11 +29,12 @@ class Past:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """The most cars to reckon with, (S,), infinite where days are too few; from what days, and how many."""
+    """The most cars to reckon with, (S,), infinite where too few; from what days, how many, and their weight."""
 
     cars: Floats
     basis: str
     days: int
+    weighed: float
 
 
 def bound_for(past: Past, *, weekday: int, kind: int, before: int, confidence: float, half_life_weeks: float) -> Bound:
@@ -55,12 +56,12 @@ def bound_for(past: Past, *, weekday: int, kind: int, before: int, confidence: f
     rise = _rise(past.chosen(same_kind), weights[same_kind], before=before)
     bound = upper_order_statistic(past.peaks[own], weights[own], confidence=confidence)
     if np.isfinite(bound).all():
-        return Bound(bound + rise, WEEKDAY, int(own.sum()))
+        return Bound(bound + rise, WEEKDAY, int(own.sum()), float(weights[own].sum()))
     bound = upper_order_statistic(past.peaks[same_kind], weights[same_kind], confidence=confidence) + rise
     basis = DAY_KIND if np.isfinite(bound).all() else NOT_ENOUGH
     if own.any():
         bound = np.maximum(bound, past.peaks[own].max(axis=0))
-    return Bound(bound, basis, int(same_kind.sum()))
+    return Bound(bound, basis, int(same_kind.sum()), float(weights[same_kind].sum()))
 
 
 def _rise(past: Past, weights: Floats, *, before: int) -> Floats:

@@ -71,10 +71,18 @@ def _print(advice: Advice) -> None:
         typer.echo(f"  {fault['rows']:,} × {fault['fault']}: {fault['treatment']}")
     typer.echo(f"\nBays of {asked.bays} free all through the hour on {percent(asked.confidence)} of coming days")
     hours = [f"{hour:02d}" for hour in range(24)]
-    typer.echo(table_of(["", *hours, "from"], [_row(WEEKDAYS[line.weekday], line, width=24) for line in advice.hours]))
+    typer.echo(
+        table_of(
+            ["", *hours, "from"],
+            [_row(WEEKDAYS[line.weekday], line, width=24, confidence=asked.confidence) for line in advice.hours],
+        )
+    )
     span = f"{told['window']['from']} to {told['window']['to']}"
     typer.echo(f"\nBays free all through the night, {span}")
-    rows = [[f"{n['weekday']} {n['kind']}", n["safe"], _basis(n["basis"], n["days"])] for n in told["nights"]]
+    rows = [
+        [f"{n['weekday']} {n['kind']}", n["safe"], _basis(line, asked.confidence)]
+        for n, line in zip(told["nights"], advice.nights, strict=True)
+    ]
     typer.echo(table_of(["night", "bays", "from"], [*rows, ["every night", advice.daily, ""]]))
     typer.echo("\nTested on the past: advice from the weeks before, held against the week after")
     typer.echo(_test_table(advice))
@@ -85,14 +93,15 @@ def _left_out(days: dict[str, int]) -> str:
     return ", ".join(f"{days[name]} {text}" for name, text in words.items())
 
 
-def _row(name: str, line: Line, *, width: int) -> list[Cell]:
+def _row(name: str, line: Line, *, width: int, confidence: float) -> list[Cell]:
     cells: list[Cell] = [*line.safe] if line.safe else [None] * width
-    return [name, *cells, _basis(line.basis, line.days)]
+    return [name, *cells, _basis(line, confidence)]
 
 
-def _basis(basis: str, days: int) -> str:
-    words = {"weekday": "days of its own", "day_kind": "days of the kind", "not_enough_days": "days: not enough"}
-    return f"{days} {words[basis]}"
+def _basis(line: Line, confidence: float) -> str:
+    if line.basis == "not_enough_days":
+        return f"{line.days} days weigh {line.weighed:.2f}, needed {confidence / (1 - confidence):.2f}: not enough"
+    return f"{line.days} days of {'its own' if line.basis == 'weekday' else 'the kind'}"
 
 
 def _test_table(advice: Advice) -> str:

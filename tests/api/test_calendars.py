@@ -605,6 +605,7 @@ def test_every_fault_is_named_by_its_line(content: str, faults: list[str]) -> No
         {"days": MAKE_UP * 2},
         {"decided": False},
         {"country": "CN"},
+        {"country": "XX", "neighbourhood_id": None},
         {"neighbourhood_id": None},
     ],
 )

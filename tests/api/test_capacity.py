@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from api.calendars.clock import DAY_MIN
 from api.capacity.advising import Advice, Question, advise
 from api.capacity.occupancy import peaks_of
-from api.capacity.order import Past, bound_for, upper_order_statistic
+from api.capacity.order import DAY_KIND, NOT_ENOUGH, Past, bound_for, upper_order_statistic
 from api.capacity.records import read_records
 from api.capacity.telling import advice_json
 from api.capacity.testing import back_test
@@ -305,3 +305,20 @@ def test_the_command_prints_tables_and_writes_the_answer_and_a_picture(tmp_path:
     told = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert (told["window"], told["record"]["whole_days"]) == ({"from": "19:00", "to": "31:00"}, 77)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("country", ["Narnia", "XX", "CHN", ""])
+def test_a_country_that_is_not_known_is_refused_with_those_that_are(country: str) -> None:
+    with pytest.raises(UnusableRecords, match=r"no such country is known; .* CN .* FR .*; or weekends"):
+        Question(bays=1, country=country)
+    assert Question(bays=1, country="cn").country == "cn"
+
+
+def test_days_that_are_not_enough_tell_what_they_weigh() -> None:
+    """Twenty days are more than 19, but the oldest of them weigh half."""
+    day = np.arange(20, dtype=np.int64)
+    past = Past(np.ones((20, 1), dtype=np.int64), day, day % 7, np.zeros(20, dtype=np.int64))
+    bound = bound_for(past, weekday=0, kind=0, before=20, confidence=0.95, half_life_weeks=20 / 7)
+    assert (bound.basis, bound.days) == (NOT_ENOUGH, 20)
+    assert bound.weighed == pytest.approx(sum(0.5 ** (age / 20) for age in range(1, 21)))
+    assert bound_for(past, weekday=0, kind=0, before=20, confidence=0.95, half_life_weeks=1e5).basis == DAY_KIND
