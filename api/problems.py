@@ -25,6 +25,7 @@ from api.accounts.refusals import (
     NoHousehold,
     NotAllowed,
     NotSignedIn,
+    OwnHousehold,
     TooManyAttempts,
 )
 from api.accounts.sealing import SealBroken
@@ -152,6 +153,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     NotSignedIn: (401, "Not signed in", "Log in, or send a token that has neither expired nor been revoked."),
     CsrfRefused: (403, "Page out of date", "The request lacks the token of its page; load the page again."),
     NoHousehold: (403, "No household", "Say first where the household lives."),
+    OwnHousehold: (403, "Own household", "Somebody else has to do this: it is about the account's own household."),
     NotAllowed: (403, "Not allowed", "The account may not do this."),
     TooManyAttempts: (429, "Too many attempts", "Wait a while, then try again; Retry-After says how many seconds."),
     HouseholdSuspended: (403, "Household suspended", "Its plate is on no list then: it was late too often."),

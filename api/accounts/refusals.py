@@ -6,7 +6,8 @@ AccessRefused
 │   └── LogInRefused   log-in name and password do not go together; never says which is wrong
 ├── NotAllowed         signed in, but this is not theirs to do                              403
 │   ├── CsrfRefused    a page's request without the token of its login session
-│   └── NoHousehold    the account belongs to no household yet
+│   ├── NoHousehold    the account belongs to no household yet
+│   └── OwnHousehold   somebody else has to do this: it is about one's own household
 └── TooManyAttempts    wait `retry_after_s` seconds                                         429
 """
 
@@ -37,6 +38,10 @@ class CsrfRefused(NotAllowed):
 
 class NoHousehold(NotAllowed):
     """The account belongs to no household yet."""
+
+
+class OwnHousehold(NotAllowed):
+    """Somebody else has to do this: it is about the account's own household."""
 
 
 class TooManyAttempts(AccessRefused):

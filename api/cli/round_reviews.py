@@ -224,7 +224,7 @@ def undo(
     from api.rounds.review import undo as run
 
     with acting_as_planner() as acting:
-        run(acting.connection, number, decision)
+        run(acting.connection, number, decision, account_id=None)
     typer.echo(f"undone: decision {decision}")
 
 

@@ -1,4 +1,4 @@
-"""A planned withdrawal called off before it takes effect."""
+"""A withdrawal called off before it takes effect."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def call_off(
     FacilityNotFound, NotAllowed
         There is no such facility or withdrawal; it is somebody else's.
     SupplyConflict
-        It has taken effect, was an emergency, or the facility has changed since.
+        It has taken effect, or the facility has changed since.
     """
     lock_supply(connection, facility_id)
     facility = supply_queries.find_facility(connection, facility_id)
@@ -77,7 +77,7 @@ def call_off(
 def _require_open(facility: Row[Any], made: Row[Any], *, now: datetime) -> None:
     if made.called_off_at is not None:
         raise SupplyConflict("it has been called off already")
-    if made.urgency != "planned" or made.effective_from <= now:
+    if made.effective_from <= now:
         raise SupplyConflict("it has taken effect: publish a draft to offer the bays again")
     if facility.version != made.version:
         raise SupplyConflict("the facility has changed since: publish a draft to offer the bays again")

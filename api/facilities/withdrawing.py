@@ -107,9 +107,16 @@ def _start(wanted: Withdrawal, facility: Row[Any], *, local_now: datetime) -> da
     """Return when a withdrawal begins, in local time."""
     zone = ZoneInfo(facility.timezone)
     given = None if wanted.start is None else _local(wanted.start, zone)
-    if wanted.urgency == "emergency":
-        return given or local_now
     earliest = local_now.date() + timedelta(days=facility.notice_days)
+    if wanted.urgency == "emergency":
+        if given is not None and given.date() < local_now.date():
+            raise ImpossibleChange("`from` has passed; without it an emergency begins now")
+        if given is not None and given.date() > local_now.date() and given.date() >= earliest:
+            raise ImpossibleChange(
+                f"what begins on {given.date().isoformat()} is no emergency: the notice period of "
+                f"{facility.notice_days} days is over by then, so make it `planned`"
+            )
+        return given or local_now
     if given is not None and given.date() < earliest:
         raise ImpossibleChange(
             f"the notice period is {facility.notice_days} days, so `from` must be {earliest.isoformat()} or later; "

@@ -122,7 +122,9 @@ _ADD_DECISION = text(
     "INSERT INTO round_decisions (round_id, application_id, facility_id, decision, note, decided_by, decided_at)"
     " VALUES (:round, :application, :facility, :decision, :note, :by, :now) RETURNING id"
 )
-_REMOVE_DECISION = text("DELETE FROM round_decisions WHERE id = :decision AND round_id = :round")
+_REMOVE_DECISION = text(
+    "DELETE FROM round_decisions WHERE id = :decision AND round_id = :round RETURNING application_id"
+)
 _PUBLISH = text(
     "UPDATE rounds SET state = 'published', plan_id = :plan, published_at = :now, report = CAST(:report AS json),"
     " version = version + 1 WHERE id = :round"
@@ -338,10 +340,12 @@ def add_decision(
     return int(connection.execute(_ADD_DECISION, {**values, "note": note, "by": decided_by, "now": now}).scalar_one())
 
 
-def remove_decision(connection: Connection, decision_id: int, *, of: int) -> None:
-    """Take a decision back; raise DecisionNotFound without one."""
-    if not connection.execute(_REMOVE_DECISION, {"decision": decision_id, "round": of}).rowcount:
+def remove_decision(connection: Connection, decision_id: int, *, of: int) -> int:
+    """Take a decision back, and return the application that it was on; raise DecisionNotFound without one."""
+    application_id = connection.scalar(_REMOVE_DECISION, {"decision": decision_id, "round": of})
+    if application_id is None:
         raise DecisionNotFound("no such decision")
+    return int(application_id)
 
 
 def list_changed(connection: Connection, plan_id: int, *, limit_m: float) -> list[Row[Any]]:

@@ -153,6 +153,6 @@ def post_decision(transaction: Transaction, planner: Planner, round_id: RoundId,
 
 
 @router.delete("/rounds/{round}/decisions/{decision}", summary="Take a decision back", status_code=204)
-def delete_decision(transaction: Transaction, _planner: Planner, round_id: RoundId, decision_id: DecisionId) -> None:
+def delete_decision(transaction: Transaction, planner: Planner, round_id: RoundId, decision_id: DecisionId) -> None:
     """Undo a lock or a rejection; the next allocation is free of it."""
-    review.undo(transaction, round_id, decision_id)
+    review.undo(transaction, round_id, decision_id, account_id=planner.account_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from api.accounts.refusals import NotAllowed
+from api.accounts.refusals import OwnHousehold
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.permits.nights import stands_at_night
@@ -134,14 +134,14 @@ def note_document(
     ------
     ApplicationNotFound, ApplicationsClosed
         There is none that whoever asks may see; the round is closed.
-    NotAllowed
+    OwnHousehold
         It is of one's own household.
     RoundConflict
         The application was changed or withdrawn since that version was read.
     """
     before = queries.get_application(connection, application_id)
     if queries.is_own(connection, application_id, account_id=account_id):
-        raise NotAllowed("somebody else must see the documents of one's own household")
+        raise OwnHousehold("somebody else must see the documents of one's own household")
     _open_round(connection, before.round_id, now=now)
     if queries.lock_application(connection, application_id) != version:
         raise RoundConflict("the application was changed meanwhile: read what it claims now, then note the document")

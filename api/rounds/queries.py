@@ -127,21 +127,26 @@ _NEXT_CLOSING = text(
     "SELECT min(next.closes_at) FROM rounds r JOIN rounds next ON next.neighbourhood_id = r.neighbourhood_id"
     " WHERE r.id = :round AND next.id <> r.id AND next.state = 'open' AND next.closes_at > :now"
 )
+# A permit of which its owner left nothing, or that was never accepted: nobody parked by it.
+_TAKEN_BACK = "(p.end_reason IS NOT DISTINCT FROM 'withdrawn' AND COALESCE(isempty(p.nights), false))"
+_NOT_ACCEPTED = (
+    "EXISTS (SELECT FROM offers o WHERE o.permit_id = p.id AND o.state IN ('declined', 'lapsed', 'withdrawn'))"
+)
 # What holds when applications close: who waited how often since it last had a permit, and what it holds now.
 _SETTLE = text(
-    """
+    f"""
     WITH past AS (
         SELECT a.household_id, count(*) AS waited
         FROM rounds r
         JOIN rounds before ON before.neighbourhood_id = r.neighbourhood_id AND before.published_at < :now
         JOIN applications a ON a.round_id = before.id AND a.state = 'submitted'
         WHERE r.id = :round
-          AND NOT EXISTS (SELECT FROM permits p WHERE p.application_id = a.id)
+          AND NOT EXISTS (SELECT FROM permits p WHERE p.application_id = a.id AND NOT {_TAKEN_BACK})
           AND NOT EXISTS (
             SELECT FROM permits p JOIN applications served ON served.id = p.application_id
             JOIN rounds later ON later.id = served.round_id
-            WHERE p.household_id = a.household_id AND p.end_reason IS DISTINCT FROM 'declined'
-              AND p.end_reason IS DISTINCT FROM 'lapsed' AND later.published_at >= before.published_at
+            WHERE p.household_id = a.household_id AND NOT {_TAKEN_BACK} AND NOT {_NOT_ACCEPTED}
+              AND later.published_at >= before.published_at
           )
         GROUP BY 1
     ), held AS (

@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from api.accounts.refusals import OwnHousehold
 from api.rounds import allocation_queries as queries
 from api.rounds.allocation_errors import ImpossibleDecision
+from api.rounds.application_queries import is_own
 from api.rounds.errors import RoundConflict
 
 
@@ -43,11 +45,14 @@ def decide(connection: Connection, round_id: int, wanted: Decision, *, decided_b
         There is no such round, or no such application in it.
     RoundConflict
         The round is not under review.
+    OwnHousehold
+        The application is of one's own household.
     ImpossibleDecision
         The facility is not the round's, or another decision on the application says otherwise.
     """
     _require_under_review(queries.lock_round(connection, round_id))
     queries.require_application(connection, wanted.application_id, of=round_id)
+    _require_not_own(connection, wanted.application_id, account_id=decided_by)
     if wanted.facility_id is None:
         if wanted.decision == "lock":
             raise ImpossibleDecision("a lock names a facility")
@@ -66,7 +71,7 @@ def decide(connection: Connection, round_id: int, wanted: Decision, *, decided_b
     )
 
 
-def undo(connection: Connection, round_id: int, decision_id: int) -> None:
+def undo(connection: Connection, round_id: int, decision_id: int, *, account_id: int | None) -> None:
     """
     Take a decision back.
 
@@ -76,9 +81,17 @@ def undo(connection: Connection, round_id: int, decision_id: int) -> None:
         There is no such round, or no such decision in it.
     RoundConflict
         The round is not under review.
+    OwnHousehold
+        It is on the application of one's own household.
     """
     _require_under_review(queries.lock_round(connection, round_id))
-    queries.remove_decision(connection, decision_id, of=round_id)
+    application_id = queries.remove_decision(connection, decision_id, of=round_id)
+    _require_not_own(connection, application_id, account_id=account_id)
+
+
+def _require_not_own(connection: Connection, application_id: int, *, account_id: int | None) -> None:
+    if account_id is not None and is_own(connection, application_id, account_id=account_id):
+        raise OwnHousehold("somebody else must decide on the application of one's own household")
 
 
 def _require_under_review(row: Row[Any]) -> None:

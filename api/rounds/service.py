@@ -24,6 +24,8 @@ from api.rounds.draw import commitment_of, new_round_secret, seal_secret, seed_o
 from api.rounds.errors import ImpossibleRound, RoundConflict, UnknownYear
 
 LONGEST_TERM_DAYS = 366
+FARTHEST = timedelta(days=3 * 366)
+"""How far from now the dates of a round may be."""
 GRACE = timedelta(hours=2)
 """After `publishes_at`, before which nothing is published: a planner needs a while, and nobody is told in it."""
 TOLD_AGAIN = timedelta(days=7)
@@ -112,6 +114,7 @@ def _checked(connection: Connection, neighbourhood_id: int, draft: RoundDraft, *
     """Return the facilities of a draft that makes sense."""
     place = queries.place_of(connection, neighbourhood_id)
     zone = ZoneInfo(place.timezone)
+    _require_near(draft.opens_at, draft.closes_at, draft.publishes_at, now=now)
     if not draft.opens_at < draft.closes_at < draft.publishes_at:
         raise ImpossibleRound("opens_at, closes_at and publishes_at must come one after the other")
     if draft.closes_at <= now:
@@ -120,6 +123,8 @@ def _checked(connection: Connection, neighbourhood_id: int, draft: RoundDraft, *
         raise ImpossibleRound(f"last is {draft.last}, before first = {draft.first}")
     if (draft.last - draft.first).days >= LONGEST_TERM_DAYS:
         raise ImpossibleRound(f"a term lasts {LONGEST_TERM_DAYS} days at most")
+    if draft.last > (now + FARTHEST).date():
+        raise ImpossibleRound(f"last is {draft.last}, more than {FARTHEST.days} days ahead: is the year right?")
     earliest = draft.publishes_at.astimezone(zone).date() + timedelta(days=SHORTEST_DECISION_DAYS)
     if draft.first < earliest:
         raise ImpossibleRound(
@@ -127,6 +132,13 @@ def _checked(connection: Connection, neighbourhood_id: int, draft: RoundDraft, *
         )
     _require_known_days(connection, neighbourhood_id, place.country, draft)
     return _supply(connection, neighbourhood_id, draft.facilities)
+
+
+def _require_near(*moments: datetime, now: datetime) -> None:
+    """Refuse years that were mistyped: the nights of a round are reserved and counted one by one from its opening."""
+    for moment in moments:
+        if not now - FARTHEST < moment < now + FARTHEST:
+            raise ImpossibleRound(f"{moment.isoformat()} is more than {FARTHEST.days} days away: is the year right?")
 
 
 def _require_known_days(connection: Connection, neighbourhood_id: int, country: str, draft: RoundDraft) -> None:
@@ -214,6 +226,7 @@ def delay_round(
     """
     queries.lock_round(connection, round_id)
     there = queries.get_round(connection, round_id)
+    _require_near(until, now=now)
     if until <= max(there.publishes_at, now):
         raise ImpossibleRound(f"publishes_at must lie ahead, and after {there.publishes_at.isoformat()}")
     if until.astimezone(ZoneInfo(there.timezone)).date() >= there.last:

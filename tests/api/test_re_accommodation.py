@@ -161,7 +161,7 @@ def test_a_stay_elsewhere_that_has_begun_keeps_its_later_nights_when_the_permit_
 
 def closure(first: date, last: date) -> Withdrawal:
     """Close from the noon before one night to the noon after another."""
-    return Withdrawal("closure", "emergency", "flood", start=local(first), end=local(last + DAY))
+    return Withdrawal("closure", "planned", "flood", start=local(first), end=local(last + DAY))
 
 
 def test_a_closure_moves_a_permit_for_its_nights_only(connection: Connection) -> None:

@@ -331,6 +331,26 @@ def test_whoever_watches_a_run_is_told_until_it_ends(
 # --------------------------------------------------------------------------------------------------------- the review
 
 
+def test_nobody_decides_on_the_application_of_their_own_household(town: RoundTown) -> None:
+    resident, application = town.apply()
+    own, other = make_planner(town.engine, "own"), make_planner(town.engine, "other")
+    town.one(
+        "INSERT INTO household_members (account_id, household_id) VALUES (:account, :household) RETURNING household_id",
+        account=own.account_id,
+        household=resident.household_id,
+    )
+    wanted = {"application": application, "decision": "lock", "facility": town.facilities["park"], "note": "x"}
+    path = f"/v1/rounds/{town.round}/decisions"
+    with TestClient(create_app(settings_of_tests(), town.engine), base_url=HERE) as client:
+        answer = client.post(path, json=wanted, headers=own.headers)
+        assert (answer.status_code, "Somebody else" in answer.json()["detail"]) == (403, True)
+        made = client.post(path, json=wanted, headers=other.headers)
+        assert made.status_code == 201
+        assert client.delete(f"{path}/{made.json()['id']}", headers=own.headers).status_code == 403
+        assert len(client.get(path, headers=own.headers).json()) == 1
+        assert client.delete(f"{path}/{made.json()['id']}", headers=other.headers).status_code == 204
+
+
 @pytest.mark.usefixtures("in_this_process")
 def test_decisions_bind_the_next_plan_and_their_cost_is_told(town: RoundTown, planner: TestClient) -> None:
     """Of three households in one home the one with the highest tier is refused, worth 10,000 m more than another."""
@@ -412,6 +432,12 @@ def test_plans_of_another_round_are_none_of_this_one(town: RoundTown, planner: T
         "UPDATE rounds SET state = 'in_review', public_number = '1', commitment = 'x', secret_sealed = 'x', "
         "opened_at = opens_at, seed = 1 WHERE id = :id RETURNING id",
         id=other,
+    )
+    town.one(
+        "INSERT INTO round_facilities (round_id, facility_id, term) SELECT :id, facility_id, term "
+        "FROM round_facilities WHERE round_id = :round LIMIT 1 RETURNING facility_id",
+        id=other,
+        round=town.round,
     )
     assert planner.post(f"/v1/rounds/{other}/allocations", json={"base": plan}).status_code == 404
 

@@ -112,8 +112,19 @@ def test_a_draft_is_changed_by_whoever_read_it_last_and_an_open_round_by_nobody(
         ({"publishes_at": in_days(18.5).isoformat()}, "offers wait 72 hours"),
         ({"last": "2026-01-01"}, "before first"),
         ({"facilities": [404]}, "is not published"),
-        ({"provisional_acknowledged": False, "first": "2031-01-01", "last": "2031-03-01"}, "not decided yet"),
+        (
+            {
+                "provisional_acknowledged": False,
+                "first": in_days(1000).date().isoformat(),
+                "last": in_days(1050).date().isoformat(),
+            },
+            "not decided yet",
+        ),
         ({"last": (in_days(20 + 400)).date().isoformat()}, "366 days"),
+        ({"opens_at": "0001-01-01T00:00:00+14:00"}, "is the year right?"),
+        ({"publishes_at": "9999-12-31T00:00:00Z"}, "is the year right?"),
+        ({"publishes_at": "9999-12-31T23:59:59-12:00"}, "is the year right?"),
+        ({"first": "9999-12-01", "last": "9999-12-31"}, "is the year right?"),
     ],
 )
 def test_a_round_that_makes_no_sense_is_refused_with_the_way_out(lane_9: Lane, changes: Any, said: str) -> None:  # noqa: ANN401
@@ -335,6 +346,9 @@ def test_a_planner_gives_a_late_round_another_day_and_everybody_can_read_why(lan
         "call the round off"
         in problem(lane_9.planner.post(path, json={**body, "publishes_at": in_days(60).isoformat()}), 422)["detail"]
     )
+    for far in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"):
+        refused = problem(lane_9.planner.post(path, json={**body, "publishes_at": far}), 422)
+        assert "is the year right?" in refused["detail"]
     shown = ok(lane_9.planner.post(path, json=body))
     assert datetime.fromisoformat(shown["publishes_at"]) == until
     [delay] = ok(lane_9.public.get(f"/v1/rounds/{made['id']}"))["delays"]
@@ -652,29 +666,80 @@ def test_a_round_called_off_tells_its_applicants_why(lane_9: Lane) -> None:
     assert refused["detail"] == "the round is cancelled: it cannot be called off."
 
 
-def test_rounds_waited_and_the_facility_held_are_counted_at_closing(lane_9: Lane) -> None:
+NEVER = "'{}'"
+
+
+@pytest.mark.parametrize(
+    ("permits", "waited"),
+    [
+        ((), 2),
+        ((("declined", "declined", NEVER),), 1),
+        ((("lapsed", "lapsed", NEVER),), 1),
+        ((("withdrawn", "withdrawn", NEVER),), 2),
+        ((("withdrawn", "accepted", NEVER),), 2),
+        ((("withdrawn", "accepted", "'{[2026-01-01,2026-01-05)}'"),), 0),
+        ((("ineligible", "withdrawn", NEVER),), 1),
+        ((("withdrawn", "withdrawn", NEVER), ("term_over", "accepted", "'{[2026-01-05,2026-02-05)}'")), 0),
+        ((("term_over", "accepted", "NULL"),), 0),
+    ],
+    ids=[
+        "no permit",
+        "declined",
+        "lapsed",
+        "withdrawn before an answer",
+        "withdrawn before it began",
+        "withdrawn later",
+        "not eligible any more",
+        "another after a withdrawal",
+        "had one",
+    ],
+)
+def test_rounds_waited_since_the_last_permit_are_counted_at_closing(
+    lane_9: Lane, permits: tuple[tuple[str, str, str], ...], waited: int
+) -> None:
+    """Two rounds before, with permits in the second: what its owner took back unused is none."""
     resident, made = lane_9.resident(), opened(lane_9)
     mine = apply(resident, made)
     with lane_9.engine.begin() as connection:
-        connection.execute(
-            text(
-                """
-                WITH earlier AS (
-                    INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work,
-                        number_source, commitment, secret_sealed, opened_at, published_at, state)
-                    SELECT neighbourhood_id, 'Spring', now() - interval '90 days', now() - interval '80 days',
-                        now() - interval '75 days', daterange('2026-01-01', '2026-03-01'), '{}', '{}', 'x', 'c', 's',
-                        now() - interval '90 days', now() - interval '75 days', 'in_review'
-                    FROM rounds WHERE id = :round RETURNING id
-                )
-                INSERT INTO applications (round_id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min,
-                    leave_min, submitted_at, changed_at)
-                SELECT earlier.id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min, leave_min,
-                    submitted_at, changed_at
-                FROM earlier, applications WHERE applications.id = :application
-                """
-            ),
-            {"round": made["id"], "application": mine["id"]},
-        )
+        values = {"round": made["id"], "application": mine["id"]}
+        connection.execute(_FORMER_APPLICATION, {**values, "d": 90})
+        former = connection.scalar(_FORMER_APPLICATION, {**values, "d": 75})
+        for reason, offer, nights in permits:
+            connection.execute(
+                text(
+                    f"""
+                    WITH made AS (
+                        INSERT INTO permits (household_id, vehicle_id, bay_group_id, application_id, term, days,
+                            arrive_min, leave_min, state, ended_at, end_reason, nights, created_at)
+                        SELECT a.household_id, a.vehicle_id, (SELECT min(id) FROM bay_groups), a.id,
+                            daterange('2026-01-01', '2026-03-01'), a.days, a.arrive_min, a.leave_min, 'ended', now(),
+                            :reason, {nights}, now()
+                        FROM applications a WHERE a.id = :application RETURNING id, household_id
+                    )
+                    INSERT INTO offers (permit_id, household_id, source, state, made_at, decided_at)
+                    SELECT id, household_id, 'plan', :offer, now(), now() FROM made
+                    """
+                ),
+                {"application": former, "reason": reason, "offer": offer},
+            )
     close(lane_9, made)
-    assert ok(resident.get(f"/v1/applications/{mine['id']}"))["rounds_waited"] == 1
+    assert ok(resident.get(f"/v1/applications/{mine['id']}"))["rounds_waited"] == waited
+
+
+_FORMER_APPLICATION = text(
+    """
+    WITH earlier AS (
+        INSERT INTO rounds (neighbourhood_id, name, opens_at, closes_at, publishes_at, term, policy, work,
+            number_source, commitment, secret_sealed, opened_at, published_at, state)
+        SELECT neighbourhood_id, 'Former', now() - interval '1 day' * :d, now() - interval '1 day' * (:d - 1),
+            now() - interval '1 day' * (:d - 2), daterange('2026-01-01', '2026-03-01'), '{}', '{}', 'x', 'c', 's',
+            now() - interval '1 day' * :d, now() - interval '1 day' * (:d - 2), 'in_review'
+        FROM rounds WHERE id = :round RETURNING id
+    )
+    INSERT INTO applications (round_id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min, leave_min,
+        submitted_at, changed_at)
+    SELECT earlier.id, household_id, vehicle_id, plate_hash, home_id, days, arrive_min, leave_min, submitted_at,
+        changed_at
+    FROM earlier, applications WHERE applications.id = :application RETURNING id
+    """
+)

@@ -298,7 +298,7 @@ def test_a_calendar_notice_leaves_nights_spent_elsewhere_where_they_are(connecti
     town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
     permit = town.holder(days=days)
     start, end = datetime(2026, 12, 9, 12), datetime(2026, 12, 12, 12)  # noqa: DTZ001 -- as owners write it
-    town.confirm(Withdrawal("closure", "emergency", "flood", start=start, end=end))
+    town.confirm(Withdrawal("closure", "planned", "flood", start=start, end=end))
     nights = [date(2026, 12, day) for day in (8, 9, 10, 11, 14)]
     assert [town.place(permit, night=night) for night in nights] == ["a", "b", "b", "b", "a"]
     land_rest_day(town, connection)
@@ -360,7 +360,7 @@ def test_whatever_is_withdrawn_no_bay_is_held_twice_and_nobody_else_is_moved(con
     first = date(2026, 12, draw.randint(5, 20))
     closure = Withdrawal(
         "closure",
-        "emergency",
+        "planned" if first.day > 8 else "emergency",
         "flood",
         start=datetime(2026, 12, first.day, 12),  # noqa: DTZ001 -- as owners write it
         end=datetime(2026, 12, first.day + 4, 12),  # noqa: DTZ001
