@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
+from api.accounts.refusals import OwnHousehold
 from api.errors import ApiError, TellsWhy
 from api.gates.events import mark_disputed
+from api.households.queries import find_household_of
 from api.notices.service import NewNotice, tell
 from api.openings.permit_queries import rights_of_worker
 from api.overstays import strike_queries as queries
@@ -71,8 +73,12 @@ def decide(
         When there is none.
     AppealImpossible
         When no appeal waits for a decision.
+    OwnHousehold
+        The strike is of the household of who decides.
     """
     strike = _get(connection, strike_id)
+    if account_id is not None and find_household_of(connection, account_id) == strike.household_id:
+        raise OwnHousehold("somebody else must decide on the appeal of one's own household")
     queries.lock_household(connection, strike.household_id)
     if not queries.decide_appeal(connection, strike_id, decision=decision, note=note, account_id=account_id, now=now):
         raise AppealImpossible("no appeal against this strike waits for a decision")

@@ -113,6 +113,15 @@ def find_open_dispute(connection: Connection, dispute_id: int) -> Row[Any] | Non
     return connection.execute(query).one_or_none()
 
 
+def is_party_of(connection: Connection, dispute: Row[Any], household_id: int) -> bool:
+    """Tell whether a household claims the plate of a dispute, or holds it; the caller may see disputes."""
+    t = vehicles
+    held = select(t.c.id).where(
+        t.c.plate_hash == dispute.plate_hash, t.c.withdrawn_at.is_(None), t.c.household_id == household_id
+    )
+    return dispute.household_id == household_id or connection.scalar(held) is not None
+
+
 def take_plate_from_holder(connection: Connection, plate_hash: bytes, *, decided_by: int | None) -> None:
     """
     Let a plate stand for nobody, and its former holder read that its own claim was refused.

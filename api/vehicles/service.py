@@ -10,8 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row
 
 from api.accounts.keys import Keys
-from api.accounts.refusals import TooManyAttempts
+from api.accounts.refusals import OwnHousehold, TooManyAttempts
 from api.errors import ApiError
+from api.households.queries import find_household_of
 from api.vehicles import queries
 from api.vehicles.plates import hash_plate, normalise_plate, open_plate, seal_plate
 
@@ -107,10 +108,15 @@ def decide(connection: Connection, dispute_id: int, *, outcome: Literal["claiman
     ------
     DisputeNotFound
         No such claim waits.
+    OwnHousehold
+        The planner's own household claims the plate, or holds it.
     """
     dispute = queries.find_open_dispute(connection, dispute_id)
     if dispute is None:
         raise DisputeNotFound("no such dispute")
+    own = find_household_of(connection, planner)
+    if own is not None and queries.is_party_of(connection, dispute, own):
+        raise OwnHousehold("somebody else must decide on the plate of one's own household")
     if outcome == "claimant":
         queries.take_plate_from_holder(connection, bytes(dispute.plate_hash), decided_by=planner)
         queries.give_plate_to_claimant(connection, dispute)

@@ -16,7 +16,7 @@ from api.overstays.jobs import remind_holders, strike_late_cars
 from api.overstays.late_cars import overstay_figures
 from api.overstays.policy import Rung, policy_from
 from api.overstays.striking import take_back_unfounded
-from tests.api.accounts import make_owner, make_planner, settings_of_tests, signed_in
+from tests.api.accounts import make_owner, make_planner, settings_of_tests, signed_in, with_grant
 from tests.api.estates import give_facility
 from tests.api.gate_town import HOUR, MINUTE
 from tests.api.late_town import DAY, PLATE, START, Late, add_permit, make_late
@@ -206,6 +206,8 @@ def test_a_household_sees_its_strike_appeals_and_reads_the_decision(
     assert waiting["appeal"]["words"] == "the gate was shut"
     wanted = {"decision": "lifted", "note": "the log shows it"}
     assert resident.post(f"{path}/decision", json=wanted).status_code == 403
+    own = with_grant(engine, late.who, role="planner")
+    assert signed_in(public, own).post(f"{path}/decision", json=wanted).json()["type"] == "own-household"
     assert planner.post(f"{path}/decision", json=wanted).json()["state"] == "lifted"
     assert planner.get("/v1/neighbourhoods/town/strikes", params={"appealed": True}).json()["strikes"] == []
     [shown] = resident.get("/v1/strikes").json()

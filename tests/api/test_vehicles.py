@@ -22,6 +22,7 @@ from tests.api.accounts import (
     make_resident,
     settings_of_tests,
     signed_in,
+    with_grant,
 )
 from tests.api.estates import Estates, make_estates
 
@@ -201,6 +202,22 @@ def test_a_plate_stands_for_one_household_however_many_name_it_at_once(
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM vehicles")) == 1
         assert connection.scalar(text("SELECT count(*) FROM plate_disputes")) == 5
+
+
+@pytest.mark.parametrize("party", ["claimant", "holder"])
+def test_nobody_decides_on_the_plate_of_their_own_household(
+    client: TestClient, engine: Engine, estates: Estates, party: str
+) -> None:
+    people = {"holder": make_account(engine, "holder"), "claimant": make_account(engine, "claimant")}
+    for who, home in zip(people.values(), (estates.east, estates.west), strict=True):
+        resident = signed_in(client, who)
+        resident.put("/v1/household", json={"home": home})
+        resident.put("/v1/vehicle", json={"plate": PLATE})
+    planner = signed_in(client, with_grant(engine, people[party], role="planner"))
+    [dispute] = planner.get("/v1/plate-disputes").json()["disputes"]
+    answer = planner.post(f"/v1/plate-disputes/{dispute['id']}/decision", json={"outcome": party})
+    assert (answer.status_code, answer.json()["type"]) == (403, "own-household")
+    assert len(planner.get("/v1/plate-disputes").json()["disputes"]) == 1
 
 
 @pytest.mark.parametrize(("outcome", "winner", "loser"), [("claimant", 1, 0), ("holder", 0, 1)])
