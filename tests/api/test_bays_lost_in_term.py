@@ -137,7 +137,7 @@ def test_whoever_has_a_place_for_the_time_after_it_does_not_wait_when_its_bay_go
     start = date(2026, 12, 10)
     nights = [start + k * DAY for k in range((CUT - start).days)]
     take_nights(connection, {town.town.groups["b"]: dict.fromkeys(nights, 1)})
-    flood = Withdrawal("closure", "emergency", "flood", start=noon(start), end=noon(CUT))
+    flood = Withdrawal("closure", "planned", "flood", start=noon(start), end=noon(CUT))
     shown = town.withdraw(flood, now=NOW + 2 * DAY)
     assert town.withdraw(flood, token=shown.consequences.token, now=NOW + 2 * DAY).done
     assert list(town.outcomes()) == [loser]

@@ -588,7 +588,7 @@ def test_nobody_sees_the_documents_of_their_own_household(lane_9: Lane) -> None:
     answer = problem(
         planner.post(f"/v1/applications/{mine['id']}/documents", json={"kind": "other", "version": 1}), 403
     )
-    assert answer["title"] == "Not allowed"
+    assert answer["title"] == "Own household"
     assert ok(planner.get(f"/v1/applications/{mine['id']}"))["tier"] == 3
 
 
