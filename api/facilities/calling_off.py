@@ -34,7 +34,7 @@ def call_off(
     FacilityNotFound, NotAllowed
         There is no such facility or withdrawal; it is somebody else's.
     SupplyConflict
-        It has taken effect, or the facility has changed since.
+        It has taken effect, cars were told to leave because of it, or the facility has changed since.
     """
     lock_supply(connection, facility_id)
     facility = supply_queries.find_facility(connection, facility_id)
@@ -43,6 +43,10 @@ def call_off(
         raise FacilityNotFound("no such withdrawal")
     require_control(principal, owner_id=facility.owner_id)
     _require_open(facility, made, now=now)
+    if withdrawal_queries.makes_cars_leave(connection, withdrawal_id, now=now):
+        raise SupplyConflict(
+            "cars stand there that were told to leave because of it: publish a draft to offer the bays again"
+        )
     before = withdrawal_queries.offer_before(connection, facility_id, version=made.version)
     now_offered = load_offer(connection, facility).document()
     version = supply_queries.next_version(connection, facility_id)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, text, update
 
 from api.db import tables
+from api.openings.permit_queries import rights_of_worker
 
 _f = tables.facilities
 
@@ -117,3 +118,13 @@ def withdraw_those_due(connection: Connection, *, forever: datetime, now: dateti
         " RETURNING f.id"
     )
     return [cast("int", found) for found in connection.scalars(query, {"forever": forever, "now": now})]
+
+
+def makes_cars_leave(connection: Connection, withdrawal_id: int, *, now: datetime) -> bool:
+    """Tell whether cars stand on bays that they were told to leave because of a withdrawal."""
+    query = text(
+        "SELECT EXISTS (SELECT FROM withdrawal_stays w JOIN stays s ON s.id = w.stay_id"
+        " WHERE w.withdrawal_id = :withdrawal AND s.state = 'leaving' AND upper(s.during) > :now)"
+    )
+    with rights_of_worker(connection):
+        return bool(connection.scalar(query, {"withdrawal": withdrawal_id, "now": now}))

@@ -34,7 +34,7 @@ _PAID = text("""
         SELECT CAST(:stay AS bigint)
         UNION SELECT c.stay_id FROM before b JOIN bay_claims c ON c.new_stay_id = b.stay_id
     )
-    SELECT o.price_cents, p.monthly_price_cents, s.night
+    SELECT o.price_cents - o.lost_cents AS price_cents, p.monthly_price_cents, s.night
     FROM before b
     JOIN stays s ON s.id = b.stay_id
     LEFT JOIN bookings o ON o.stay_id = s.id
@@ -82,7 +82,7 @@ _TAKE = text("""
 _BOOK = text("""
     INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by, walk_m, price_cents)
     VALUES (:new, :household, :vehicle, :account, :walk_m,
-        COALESCE((SELECT price_cents FROM bookings WHERE stay_id = :stay), 0))
+        COALESCE((SELECT price_cents - lost_cents FROM bookings WHERE stay_id = :stay), 0))
 """)
 _ADD = text("""
     INSERT INTO bay_claims (stay_id, household_id, facility_id, bay_id, until, claimed_at, evidence, outcome,

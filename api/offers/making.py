@@ -79,6 +79,15 @@ def make_offers(connection: Connection, wanted: Sequence[WantedOffer], *, source
     return made
 
 
+def have_nights(connection: Connection, wanted: Sequence[WantedOffer]) -> list[bool]:
+    """Tell of each offer whether there is a night in it: what is left of a term may have none that was asked for."""
+    if not wanted:
+        return []
+    places = _Places(connection, wanted)
+    numbers = [places.pattern_of(offer) for offer in wanted]
+    return [bool(places.patterns[number - 1].nights) for number in numbers]
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     """What many permits of a round have in common: the first offer of its kind, and the nights it takes."""

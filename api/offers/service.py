@@ -13,7 +13,7 @@ from api.notices.service import NewNotice, tell
 from api.offers import queries
 from api.offers.deadlines import REMINDED_BEFORE, TAKEN_AS_DELIVERED_AFTER
 from api.offers.errors import OfferDecided, OfferExpired, OfferNotFound
-from api.offers.making import WantedOffer, expiry_at, make_offers
+from api.offers.making import WantedOffer, expiry_at, have_nights, make_offers
 from api.openings.permit_queries import rights_of_worker
 from api.permits.cars import require_offer_fits
 from api.permits.ending import end_permits
@@ -25,6 +25,7 @@ __all__ = [
     "decline_offer",
     "deliver_late_offers",
     "get_offer",
+    "have_nights",
     "lapse_offers",
     "make_offers",
     "note_delivered",

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row
 from api.neighbourhoods.model import Policy
 from api.notices.service import NewNotice, tell
 from api.offers.errors import OfferImpossible
-from api.offers.service import WantedOffer, make_offers
+from api.offers.service import WantedOffer, have_nights, make_offers
 from api.openings.permit_queries import rights_of_worker
 from api.openings.queries import lock_exclusively
 from api.permits.cars import wait_for_new_cars
@@ -48,7 +48,7 @@ HELPED = ("full", "no_value")
 KEPT_BACK = MOVED_TOO_FAR, OTHER_CAR, HAS_PERMIT = "moved_too_far", "other_car", "has_permit"
 """
 Why a household is not offered the place that a plan has for it: its new home is too far, its car does not fit, or it
-has a permit, or an offer of one, to the end of the term.
+has a permit, or an offer of one, for all nights of the term that it asks for.
 """
 MOST_NAMED = 20
 """Applications that stand in the way of a plan, named at once."""
@@ -101,6 +101,12 @@ def publish_plan(
     kept_back |= {key: HAS_PERMIT for key, begin in begins.items() if begin > row.last}
     served = [o for o in outcomes if o.bay_group_id is not None and o.application_id not in kept_back]
     wanted = [_offer(o, row, changed.get(o.application_id), first=begins.get(o.application_id, first)) for o in served]
+    rests = [offer for offer in wanted if offer.application_id in begins]
+    empty = {
+        o.application_id for o, any_left in zip(rests, have_nights(connection, rests), strict=True) if not any_left
+    }
+    kept_back |= dict.fromkeys(empty, HAS_PERMIT)
+    wanted = [offer for offer in wanted if offer.application_id not in empty]
     _offer_bays(connection, row, wanted, now=now)
     entries = list(_entries(connection, row, outcomes, kept_back))
     join_waitlist(connection, entries, now=now)
@@ -121,7 +127,7 @@ def publish_plan(
     left_over = {outcome.bay_group_id for outcome in outcomes if outcome.application_id in kept_back}
     _follow_changes(connection, round_id, kept_back, entries, left_over, now=now)
     ask_for_dates(connection)
-    return Published(plan_id, len(served), len(entries), len(refused))
+    return Published(plan_id, len(wanted), len(entries), len(refused))
 
 
 def _require_under_review(row: Row[Any]) -> None:

@@ -21,6 +21,7 @@ from api.jobs.queries import work
 from api.money.jobs import book_some
 from api.money.paying import balances
 from api.money.rules import share_of_day
+from api.openings.leaving import shorten_stays
 from api.overstays.striking import strike_late_leavers
 from tests.api.accounts import KEYS, SomeAccount, make_owner, settings_of_tests
 from tests.api.estates import give_facility
@@ -55,6 +56,25 @@ def moved_to(found: Claim) -> int:
     assert found.outcome == "moved"
     assert found.new_bay is not None
     return found.new_bay.stay_id
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["another bay", "money back"])
+def test_whoever_lost_a_part_of_the_stay_before_pays_no_more_for_another_bay(gates: GateTown, *, is_full: bool) -> None:
+    """Twelve hours for 12.00, of which the owner took six back: 6.00 are due, or come back."""
+    wang = gates.resident(PLATE)
+    stay = gates.add_stay(wang, gates.night, gates.night + 12 * HOUR)
+    book(gates, wang, stay, price_cents=1200)
+    if is_full:
+        fill(gates, begins=gates.night, ends=gates.night + 12 * HOUR, near=range(2, 7), far=range(1, 7))
+    with work(gates.engine) as connection:
+        book_some(connection, now=gates.night + MINUTE)
+        shorten_stays(connection, {stay: gates.night + 6 * HOUR})
+        book_some(connection, now=gates.night + 2 * MINUTE)
+    found = claim(gates, wang, stay, gates.night + HOUR)
+    assert (found.outcome, found.due_cents) == (("money_back", 600) if is_full else ("moved", 0))
+    with work(gates.engine) as connection:
+        book_some(connection, now=gates.night + 2 * HOUR)
+        assert balances(connection, wang.household_id or 0).due_cents == (0 if is_full else 600)
 
 
 def test_one_household_closes_two_bays_a_night_however_often_it_claims(

@@ -452,6 +452,19 @@ def test_an_offer_begins_when_the_permit_that_its_household_has_is_over(
     assert both == first
 
 
+def test_nobody_is_offered_a_rest_of_the_term_without_a_night_of_theirs(town: RoundTown) -> None:
+    """What is left is a Sunday, and they come on Mondays and Wednesdays."""
+    for _ in range(BAYS):
+        town.apply(days="mon wed")
+    plan = planned(town)
+    holder, other = served_of(town, plan)
+    with_permit(town, holder, term="[2026-08-01,2026-10-11)")
+    publish(town, plan)
+    assert reasons_of(town, holder) == [("waitlisted", "has_permit")]
+    assert [row[2] for row in terms_of(town, holder)] == ["active"]
+    assert reasons_of(town, other) == [("offer_made", None)]
+
+
 @pytest.mark.parametrize("term", ["[2026-08-01,2026-10-12)", "[2026-09-10,2027-01-01)", "[2026-10-05,2026-10-12)"])
 @pytest.mark.parametrize("state", ["active", "offered"])
 def test_whoever_has_a_permit_to_the_end_of_the_term_waits_with_its_rank_and_the_next_gets_the_bay(

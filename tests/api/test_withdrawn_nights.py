@@ -94,6 +94,23 @@ def test_a_booking_moves_to_the_nearest_free_bay_at_the_same_times_and_costs_no_
     assert town.number("SELECT stays_moved FROM withdrawals") == 1
 
 
+def test_a_withdrawal_that_makes_a_car_leave_is_not_called_off(connection: Connection) -> None:
+    """Nothing would give the household the rest of its night back."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    old = book(town, "a", now)
+    inside = now + timedelta(hours=29, minutes=30)
+    start = (inside + timedelta(hours=3) + timedelta(hours=8)).replace(tzinfo=None)  # as owners write it
+    flood = Withdrawal("closure", "emergency", "flood", start=start, end=start + timedelta(days=3))
+    made = town.confirm(flood, now=inside)
+    assert town.row("SELECT state FROM stays WHERE id = :id", id=old)["state"] == "leaving"
+    open_as(connection, PLANNER)
+    place, moment = town.town.facilities["a"], inside + timedelta(minutes=5)
+    with pytest.raises(SupplyConflict, match="told to leave"):
+        call_off(connection, place, made.withdrawal_id or 0, principal=PLANNER, now=moment)
+
+
 def test_what_was_paid_for_a_booking_without_another_bay_is_owed(connection: Connection) -> None:
     """The one other bay is taken at that time by another booking."""
     town = make_withdrawn_town(connection, small_garage("a", 1), small_garage("b", 1), a=100, b=400)
