@@ -147,7 +147,7 @@ def carry_out(
     ]
     found = _consequences(change, hit, places)
     if token is None or (token != found.token and (token or hit or places.fates)):
-        found = replace(found, bookings_movable=num_movable(connection, [row.id for row in hit], now=now))
+        found = replace(found, bookings_movable=num_movable(connection, [row.id for row in hit], change.after, now=now))
         savepoint.rollback()
         return Outcome(found, withdrawal_id=None, done=False)
     savepoint.commit()

@@ -49,10 +49,7 @@ def move_permits(connection: Connection, found: Rehousing, withdrawal_id: int, *
 def _released(fates: Sequence[Fate]) -> Counts:
     released: dict[int, Counter[int]] = {}
     for fate in fates:
-        holding = fate.hit.holding
-        if holding.permit.nights is not None:  # permits from before the ledger are not in it
-            nights = holding.nights if holding.is_offer else fate.hit.nights
-            released.setdefault(holding.bay_group_id, Counter()).update(nights)
+        released.setdefault(fate.hit.holding.bay_group_id, Counter()).update(fate.hit.released)
     return _dated(released)
 
 

@@ -19,6 +19,7 @@ from api.calendars.unroll import unroll_facility
 from api.facilities.availability import value_at, without_closures
 from api.neighbourhoods.loading import PUBLISHED, load_facilities
 from api.neighbourhoods.model import Facility
+from api.openings.leaving import soonest_to_leave
 from api.openings.permit_nights import LONGEST_STAY_DAYS
 from api.openings.permit_queries import rights_of_worker
 from api.openings.queries import group_ids
@@ -27,7 +28,7 @@ from api.permits.nights import NIGHT_MIN
 from api.planning.eligibility import timetable_of
 from api.planning.moving import Move, Place, find_moves, nights_covered, what_would_do
 from api.reaccommodation import queries
-from api.reaccommodation.hits import Hit, Hours, find_hits
+from api.reaccommodation.hits import Hit, Hours, Times, find_hits
 from api.reaccommodation.holdings import Holding, Unrolled, holdings_of, last_of
 
 _A_DAY = timedelta(days=1)
@@ -144,7 +145,7 @@ def find_places(
     before
         What the facility offered before.
     after
-        Stays that end by then are kept.
+        Stays that end by then are kept, and those under way that end before anybody can be expected to leave.
     """
     facility = queries.describe_facilities(connection, [facility_id])[facility_id]
     zone = ZoneInfo(facility.timezone)
@@ -159,8 +160,12 @@ def find_places(
         holdings = holdings_of(rows, unrolled)
         changed = _hours_of(offered_now(connection, facility_id), groups, kinds)
         after_min = minute_of(after.astimezone(zone).replace(tzinfo=None))
-        hits = find_hits(holdings, _hours_of(before, groups, kinds), changed, unrolled, after_min=after_min)
-        bays = _bays(ledger, changed, after_min=after_min)
+        still = None if facility.still_from is None else (facility.still_from, facility.still_to)
+        leave = max(after, soonest_to_leave(now, zone, still=still))
+        now_min, leave_min = (minute_of(at.astimezone(zone).replace(tzinfo=None)) for at in (now, leave))
+        times = Times(now_min, after_min, leave_min)
+        hits = find_hits(holdings, _hours_of(before, groups, kinds), changed, unrolled, times=times)
+        bays = _bays(ledger, changed, hits, times)
         fates, prices = _solve(connection, facility_id, holdings, hits, changed, kinds, today=today)
     return Rehousing(facility, today, tuple(fates), tuple(bays), prices)
 
@@ -180,14 +185,23 @@ def _hours_of(facility: Facility | None, groups: Mapping[str, int], kinds: DayKi
     return found
 
 
-def _bays(ledger: Sequence[Row[Any]], hours: Mapping[int, Hours], *, after_min: int) -> list[tuple[int, date, int]]:
-    """Return the bays of the nights that are still to come when the change begins, where they become fewer."""
+def _bays(
+    ledger: Sequence[Row[Any]], hours: Mapping[int, Hours], hits: Sequence[Hit], times: Times
+) -> list[tuple[int, date, int]]:
+    """
+    Return the bays of the nights that are still to come when the change begins, where they become fewer.
+
+    Whoever stands there until it has to leave has its bay until then.
+    """
+    released = Counter((hit.holding.bay_group_id, night) for hit in hits for night in hit.released)
     found = []
     for row in ledger:
         night = day_number(row.night)
-        if night * DAY_MIN + NIGHT_MIN < after_min:
+        if night * DAY_MIN + NIGHT_MIN < times.after:
             continue
         bays = int(hours[row.bay_group_id].bays_at(np.array([night]))[0])
+        if night * DAY_MIN + NIGHT_MIN < times.leave:
+            bays = max(bays, row.taken - released[row.bay_group_id, night])
         if bays < row.bays:
             found.append((row.bay_group_id, row.night, bays))
     return found

@@ -40,6 +40,34 @@ class Hit:
     for_good: bool
     """Whether nothing is left of it from the first of them on."""
 
+    @property
+    def released(self) -> frozenset[int]:
+        """Nights that its bay group gets back; permits from before the ledger are not in it."""
+        if self.holding.permit.nights is None:
+            return frozenset()
+        return self.holding.nights if self.holding.is_offer else self.nights
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """
+    Until when stays last that are kept, in local minutes.
+
+    Those that end by `after` are; and of those under way `now` also those that end by `leave`, before which nobody has
+    to be away. Offers that nobody has accepted stand nowhere.
+    """
+
+    now: int
+    after: int
+    leave: int
+
+    def last_beyond(self, holding: Holding) -> Flags:
+        """Return which stays of a holding are not kept."""
+        pattern = holding.pattern
+        if holding.is_offer:
+            return pattern.ends > self.after
+        return pattern.ends > np.where(pattern.starts <= self.now, self.leave, self.after)
+
 
 def find_hits(
     holdings: Sequence[Holding],
@@ -47,7 +75,7 @@ def find_hits(
     after: Mapping[int, Hours],
     unrolled: Unrolled,
     *,
-    after_min: int,
+    times: Times,
 ) -> list[Hit]:
     """
     Compare what bay groups offered with what they offer now.
@@ -58,23 +86,23 @@ def find_hits(
         All at the facility, the first to be served first.
     before, after
         By bay group id.
-    after_min
-        Local minute; stays that end by then are kept.
+    times
+        Which stays are kept however the hours change.
     """
-    lost = {id(holding): _not_admitted(holding, before, after, after_min) for holding in holdings}
+    lost = {id(holding): _not_admitted(holding, before, after, times) for holding in holdings}
     for group, hours in after.items():
         here = [holding for holding in holdings if holding.bay_group_id == group]
-        for holding, more in _giving_way(here, lost, hours, unrolled, after_min=after_min):
+        for holding, more in _giving_way(here, lost, hours, unrolled, times=times):
             lost[id(holding)] = lost[id(holding)] | more
     return [_hit(holding, lost[id(holding)], unrolled) for holding in holdings if lost[id(holding)].any()]
 
 
-def _not_admitted(holding: Holding, before: Mapping[int, Hours], after: Mapping[int, Hours], after_min: int) -> Flags:
+def _not_admitted(holding: Holding, before: Mapping[int, Hours], after: Mapping[int, Hours], times: Times) -> Flags:
     pattern = holding.pattern
     then, now = before.get(holding.bay_group_id), after.get(holding.bay_group_id)
     fits = _admitted(pattern, now)
     fitted = _admitted(pattern, then)
-    return (pattern.ends > after_min) & fitted & ~fits
+    return times.last_beyond(holding) & fitted & ~fits
 
 
 def _admitted(pattern: Pattern, hours: Hours | None) -> Flags:
@@ -84,12 +112,12 @@ def _admitted(pattern: Pattern, hours: Hours | None) -> Flags:
 
 
 def _giving_way(
-    holdings: Sequence[Holding], lost: Mapping[int, Flags], hours: Hours, unrolled: Unrolled, *, after_min: int
+    holdings: Sequence[Holding], lost: Mapping[int, Flags], hours: Hours, unrolled: Unrolled, *, times: Times
 ) -> list[tuple[Holding, Flags]]:
     """Return who gives way in which of their stays, so that no night has more cars than bays."""
     if not holdings or hours.timetable is None:
         return []
-    kept = {id(h): ~lost[id(h)] & (h.pattern.ends > after_min) for h in holdings}
+    kept = {id(h): ~lost[id(h)] & times.last_beyond(h) for h in holdings}
     cars = [unrolled.nights(h.pattern, kept[id(h)]) for h in holdings]
     every = np.array(sorted(frozenset().union(*cars)), dtype=np.int64)
     if not len(every):
@@ -97,7 +125,7 @@ def _giving_way(
     rows = {nights: np.isin(every, list(nights)) for nights in set(cars)}
     stands = np.array([rows[nights] for nights in cars])
     # A night whose two o'clock is past when the change begins is not short of anything.
-    begun = (every + 1) * 1440 + 120 > after_min
+    begun = (every + 1) * 1440 + 120 > times.after
     short = np.where(begun, np.maximum(stands.sum(axis=0) - hours.bays_at(every), 0), 0)
     chosen = _fewest(stands, short)
     found = []

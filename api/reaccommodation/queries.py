@@ -60,6 +60,7 @@ _LEDGER = text(
 )
 _PLACE = text(
     "SELECT f.id, f.code, f.status, f.neighbourhood_id, f.materialised_until, f.name, f.monthly_price_cents, "
+    "f.no_movement_from_min AS still_from, f.no_movement_to_min AS still_to, "
     "n.timezone, n.country FROM facilities f JOIN neighbourhoods n ON n.id = f.neighbourhood_id WHERE f.id = ANY(:ids)"
 )
 _GROUPS = text("SELECT id FROM bay_groups WHERE facility_id = ANY(:ids) ORDER BY id")

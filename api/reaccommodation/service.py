@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from api.notices.service import tell
 from api.openings.leaving import cut_stays, leave_by, lose_part
@@ -59,12 +60,14 @@ def hit_stays(connection: Connection, found: Rehousing, *, after: datetime) -> l
         return lost_stays(connection, found, after=after)
 
 
-def num_movable(connection: Connection, stay_ids: Sequence[int], *, now: datetime) -> int:
+def num_movable(connection: Connection, stay_ids: Sequence[int], effective_from: datetime, *, now: datetime) -> int:
     """Count the bookings among stays for which a bay is free nearby; everything is undone again."""
     with rights_of_worker(connection):
         attempt = connection.begin_nested()
-        queries.cancel(connection, stay_ids, now=now)
+        staying = _staying(connection, stay_ids, effective_from, now=now)
+        queries.cancel(connection, set(stay_ids) - set(staying), now=now)
         bookings = [row.id for row in writing_queries.list_ended_stays(connection, stay_ids) if row.kind == "booking"]
+        bookings = [stay for stay in bookings if stay not in staying]
         moved = move_stays(connection, bookings, {}, Leaving({}, {}), now=now)
         attempt.rollback()
     return sum(stay.new_id is not None for stay in moved)
@@ -74,7 +77,8 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
     """
     Do what was found: permits first, then nights already placed, then bookings.
 
-    Cars that stand there have time to leave, and their households another bay from now on where one is free.
+    Cars that stand there have time to leave, and their households another bay from now on where one is free. Who would
+    have left by then anyway keeps its stay and is only told.
 
     Everybody hit is told once, and those without a place are put onto the waitlist with their rank.
 
@@ -84,7 +88,9 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
         How many stays were moved one by one.
     """
     with rights_of_worker(connection):
-        ended = sorted(queries.cancel(connection, stay_ids, now=now))
+        staying = _staying(connection, stay_ids, cause.effective_from, now=now)
+        kept = [_kept(row, staying[row.id]) for row in writing_queries.list_ended_stays(connection, list(staying))]
+        ended = sorted(queries.cancel(connection, set(stay_ids) - set(staying), now=now))
         ends = leave_by(connection, queries.those_leaving(connection, ended), now=now, earliest=cause.effective_from)
         leaving = Leaving(ends, lose_part(connection, ends))
         made = move_permits(connection, found, cause.withdrawal_id, now=now)
@@ -94,10 +100,25 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
         note_stays(connection, cause.withdrawal_id, moved)
         again = [row for row in writing_queries.list_ended_stays(connection, ended) if row.is_placed]
         tell(
-            connection, [*notices_of(found, made, moved, cause), *notices_of_bays(found, moved, again, cause)], now=now
+            connection,
+            [*notices_of(found, made, [*moved, *kept], cause), *notices_of_bays(found, moved, again, cause)],
+            now=now,
         )
         put_onto_list(connection, found, now=now)
     return sum(stay.new_id is not None for stay in moved)
+
+
+def _staying(
+    connection: Connection, stay_ids: Sequence[int], effective_from: datetime, *, now: datetime
+) -> dict[int, datetime]:
+    """Return those of some stays that end before anybody can be expected to leave, with their ends."""
+    ends = leave_by(connection, stay_ids, now=now, earliest=effective_from)
+    rows = writing_queries.list_ended_stays(connection, list(ends))
+    return {row.id: row.ends_at for row in rows if ends[row.id] == row.ends_at and row.permit_state != "offered"}
+
+
+def _kept(row: Row[Any], until: datetime) -> MovedStay:
+    return MovedStay(row, None, None, None, None if row.price_cents is None else 0, until)
 
 
 def _place_stays(

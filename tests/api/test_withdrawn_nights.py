@@ -21,8 +21,10 @@ from api.facilities.calling_off import call_off
 from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
 from api.gates.allow_list import refresh_allow_list
+from api.money.jobs import book_some
 from api.neighbourhoods.model import Closure
 from api.offers.service import accept_offer
+from api.openings.permit_queries import rights_of_worker
 from api.openings.service import materialise
 from api.permits.service import end_permit
 from api.waitlist.service import join_waitlist
@@ -178,6 +180,30 @@ def test_whoever_leaves_in_time_anyway_hears_of_an_emergency_and_loses_nothing(c
     assert datetime.fromisoformat(facts["leave_by"]) == now + timedelta(hours=41)
     assert "refund_cents" not in facts
     assert town.row("SELECT lost_cents FROM bookings WHERE stay_id = :old", old=old) == {"lost_cents": 0}
+
+
+def test_a_permits_night_that_it_has_whole_is_not_refunded(connection: Connection) -> None:
+    """At 05:30 of the sixth nobody has to be out before 07:30, and the night of the fifth ends at seven."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    permit = town.holder()
+    connection.execute(text("UPDATE permits SET monthly_price_cents = 31000"))
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=datetime(2026, 12, 5, 3, tzinfo=UTC))
+    settle(connection, now=datetime(2026, 12, 5, 3, tzinfo=UTC))
+    town.confirm(FIRE, now=datetime(2026, 12, 5, 21, 30, tzinfo=UTC))
+    of_night = "SELECT state, upper(during) AS until FROM stays WHERE night = '2026-12-05'"
+    assert town.row(of_night) == {"state": "confirmed", "until": datetime(2026, 12, 5, 23, tzinfo=UTC)}
+    told = town.facts(permit, "permit_ended")
+    assert (told["first"], told["leave_by"][0]["night"]) == ("2026-12-06", "2026-12-05")
+    settle(connection, now=datetime(2026, 12, 6, 10, tzinfo=UTC))
+    back = town.row("SELECT facts FROM notices WHERE kind = 'refund_made'")["facts"]
+    assert back["cents"] == 26_000, "from the sixth on"
+
+
+def settle(connection: Connection, *, now: datetime) -> None:
+    connection.execute(text("SELECT set_config('role', 'baytide_service', true)"))
+    with rights_of_worker(connection):
+        book_some(connection, now=now)
+    connection.execute(text("SELECT set_config('role', 'none', true)"))
 
 
 def test_a_bay_that_opens_again_soon_is_nobody_elses_before_the_car_has_left(connection: Connection) -> None:
