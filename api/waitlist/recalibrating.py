@@ -11,10 +11,9 @@ import numpy as np
 from api.waitlist.calibration import Outcome, Told
 from api.waitlist.lists import Bools, Floats, Ints
 
-HALF, MOST = 0.52, 0.93
-"""What the levels are steered to, for one half and nine tenths: what owners take back and the last weeks of a term come
-too late to be learnt from. Without the margin 46–50 % and 82–87 % were reached over four simulated seasons."""
-FIRST_MOST = 0.95
+HALF, MOST = 0.48, 0.92
+"""What the levels are steered to, for one half and nine tenths, chosen on simulated seasons, see docs/measurements."""
+FIRST_MOST = 0.94
 """The second level before there is a record of dates, for the same reason."""
 HALF_RANGE, MOST_RANGE = (0.3, 0.7), (0.8, 0.98)
 """However wrong dates were, they are not read off beyond these: a run of bad luck is no proof."""
