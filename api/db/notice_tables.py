@@ -16,7 +16,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    UniqueConstraint,
     func,
     text,
 )
@@ -43,7 +42,13 @@ notices = Table(
     CheckConstraint(f"kind IN ({', '.join(map(repr, KINDS))})", name="kind"),
     CheckConstraint(f"kind NOT IN {OF_STAYS} OR stay_id IS NOT NULL AND facts ?& '{{facility,from,to}}'", name="facts"),
     CheckConstraint("kind <> 'stay_withdrawn' OR facts ? 'withdrawal'", name="withdrawal"),
-    UniqueConstraint("stay_id", "kind"),
+    Index(
+        "notices_stay_id_kind_withdrawal_key",
+        "stay_id",
+        "kind",
+        text("COALESCE(facts ->> 'withdrawal', '')"),
+        unique=True,
+    ),
     Index(None, "household_id", "id"),
     Index(
         "notices_household_id_kind_once_key",

@@ -27,6 +27,7 @@ from api.reaccommodation.service import (
     find_places,
     hit_stays,
     keep_others_waiting,
+    leaving_sooner,
     lower_ledger,
     num_movable,
     offered_now,
@@ -46,6 +47,8 @@ class Change:
         What is changed, as it is stored and as the token knows it.
     after
         Stays that end by then are kept, whatever the change.
+    shut_until
+        Nothing is open from `after` until then, whatever has been promised before; None where only some of it closes.
     version, becomes
         Version of the facility that the change begins from, and the one it makes.
     """
@@ -57,6 +60,7 @@ class Change:
     after: datetime
     urgency: str
     reason: str
+    shut_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +138,12 @@ def carry_out(
     """
     offered = offered_now(connection, change.facility_id)
     begins = _begins(connection, change, now=now)
-    before = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)}
+    kept = _kept_outside(connection, change, now=now)
     savepoint = connection.begin_nested()
     make()
-    written = materialise(connection, facility_ids=[change.facility_id], now=now)
-    outside = {stay.stay_id for stay in written.stays_outside} - before
+    materialise(connection, facility_ids=[change.facility_id], now=now)
+    outside = {row.id for row in list_stays_outside(connection, [change.facility_id], now=now)} - kept
+    outside |= leaving_sooner(connection, change.facility_id, change.after, now=now)
     places = find_places(connection, change.facility_id, before=offered, after=begins, now=now)
     lost = set(hit_stays(connection, places, after=begins))
     hit = [
@@ -153,6 +158,13 @@ def carry_out(
     savepoint.commit()
     withdrawal_id = _carry_on(connection, change, hit, found, places, principal=principal, now=now)
     return Outcome(found, withdrawal_id=withdrawal_id, done=True)
+
+
+def _kept_outside(connection: Connection, change: Change, *, now: datetime) -> set[int]:
+    """Return the stays that an earlier change has left where they are, though it closes their bay, and this one too."""
+    rows = list_stays_outside(connection, [change.facility_id], now=now)
+    until = change.shut_until
+    return {row.id for row in rows if until is None or row.ends_at <= change.after or row.starts_at >= until}
 
 
 def _begins(connection: Connection, change: Change, *, now: datetime) -> datetime:

@@ -81,6 +81,7 @@ def withdraw(
     now = now.replace(second=0, microsecond=0)
     zone = ZoneInfo(facility.timezone)
     start = _start(wanted, facility, local_now=now.astimezone(zone).replace(tzinfo=None))
+    end = _end(wanted, start=start, now=now, zone=zone)
     change = Change(
         facility_id=facility_id,
         version=facility.version,
@@ -89,9 +90,10 @@ def withdraw(
         after=max(now, instant_of(start, zone)),
         urgency=wanted.urgency,
         reason=wanted.reason,
+        shut_until=None if end is None else instant_of(end, zone),
     )
     before = load_offer(connection, facility).document()
-    make = _maker(connection, facility, wanted, start=start, now=now, zone=zone)
+    make = _maker(connection, facility, wanted, start=start, end=end, now=now, zone=zone)
     outcome = carry_out(connection, change, make, principal=principal, token=token, now=now)
     if outcome.done:
         _note(connection, facility, wanted, principal=principal, before=before, version=change.becomes)
@@ -143,22 +145,24 @@ def _words(wanted: Withdrawal, *, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _maker(
-    connection: Connection, facility: Row[Any], wanted: Withdrawal, *, start: datetime, now: datetime, zone: ZoneInfo
+    connection: Connection,
+    facility: Row[Any],
+    wanted: Withdrawal,
+    *,
+    start: datetime,
+    end: datetime | None,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> Callable[[], None]:
     """Return what makes the change, once it is known to make sense."""
     key = int(facility.id)
-    if wanted.kind == "bays":
+    if end is None:
         group_id = _shrinking_group(connection, facility, wanted)
         return lambda: withdrawal_queries.limit_bays(connection, group_id, wanted.bays or 0)
-    if wanted.kind == "closure":
-        end = _end(wanted, start=start, now=now, zone=zone)
-        return lambda: withdrawal_queries.close_facility(
-            connection, key, closed_from=start, closed_to=end, reason=wanted.reason
-        )
-    if instant_of(start, zone) <= now:
+    if wanted.kind == "facility" and instant_of(start, zone) <= now:
         return lambda: withdrawal_queries.set_status(connection, key, "withdrawn")
     return lambda: withdrawal_queries.close_facility(
-        connection, key, closed_from=start, closed_to=FOREVER, reason=wanted.reason
+        connection, key, closed_from=start, closed_to=end, reason=wanted.reason
     )
 
 
@@ -172,7 +176,10 @@ def _shrinking_group(connection: Connection, facility: Row[Any], wanted: Withdra
     return supply_queries.group_ids_of(connection, facility.id)[group.id]
 
 
-def _end(wanted: Withdrawal, *, start: datetime, now: datetime, zone: ZoneInfo) -> datetime:
+def _end(wanted: Withdrawal, *, start: datetime, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return until when nothing is open, in local time; None where only some bays are taken back."""
+    if wanted.kind != "closure":
+        return FOREVER if wanted.kind == "facility" else None
     end = None if wanted.end is None else _local(wanted.end, zone)
     if end is None or end <= start or instant_of(end, zone) <= now:
         raise ImpossibleChange("`to` must lie after `from`, and after now")

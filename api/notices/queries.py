@@ -56,14 +56,14 @@ _TELL_TO_LEAVE = text(
     SELECT s.household_id, 'leave_soon', s.id, jsonb_build_object(
         'facility', g.facility_id, 'from', lower(s.during), 'to', upper(s.during), 'next_date', upper(s.during)), :now
     FROM stays s JOIN bays b ON b.id = s.bay_id JOIN bay_groups g ON g.id = b.bay_group_id
-    WHERE s.state = 'confirmed' AND s.kind = 'booking'
+    WHERE s.state IN ('confirmed', 'leaving') AND s.kind = 'booking'
       AND upper(s.during) > :now AND upper(s.during) <= CAST(:now AS timestamptz) + :ahead AND lower(s.during) <= :now
       AND NOT EXISTS (
         SELECT FROM stays later
         WHERE later.bay_id = s.bay_id AND later.household_id = s.household_id AND later.state = 'confirmed'
           AND later.during @> upper(s.during)
       )
-    ON CONFLICT (stay_id, kind) DO NOTHING
+    ON CONFLICT DO NOTHING
     """
 )
 _TELL_OF_OFFERS = text(

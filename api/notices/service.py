@@ -26,7 +26,7 @@ class NewNotice:
         Ids, times, numbers, and what an owner or a planner gave as the reason; never plates, names or addresses.
         `next_date` says what comes next and when: a date, or a moment with its offset. See docs/notices.md.
     stay_id
-        Of one night: nobody is told the same kind of it twice.
+        Of one night: nobody is told the same kind of it twice, of one withdrawal.
     once
         A name for what it is about where a job may look twice, as `offer 7`: told once of a kind to a household.
     """

@@ -165,7 +165,7 @@ def move_materialised_until(connection: Connection, until_min: Mapping[int, int]
 
 # Bay by bay: what a whole town has at these times would be read otherwise, its stays and openings alike.
 _OUTSIDE = """
-    SELECT s.id, b.facility_id, s.kind, s.state
+    SELECT s.id, b.facility_id, s.kind, lower(s.during) AS starts_at, upper(s.during) AS ends_at
     FROM (
         SELECT y.id, y.number, y.bay_group_id, f.id AS facility_id, f.materialised_until AS until, tstzrange(
             :now, CASE WHEN f.materialised_until < :now THEN :now ELSE f.materialised_until END) AS sold
@@ -185,10 +185,12 @@ _OUTSIDE = """
 """
 
 
-def list_stays_outside(connection: Connection, facility_ids: Sequence[int], *, now: datetime) -> list[Row[Any]]:
-    """List the confirmed stays, not over yet, that no opening of their bay holds any more."""
+def list_stays_outside(
+    connection: Connection, facility_ids: Sequence[int], *, state: str = "confirmed", now: datetime
+) -> list[Row[Any]]:
+    """List the stays of a state, not over yet, that no opening of their bay holds any more."""
     query = text(f"{_OUTSIDE} ORDER BY s.id")
-    return list(connection.execute(query, {"ids": list(facility_ids), "now": now, "state": "confirmed"}))
+    return list(connection.execute(query, {"ids": list(facility_ids), "now": now, "state": state}))
 
 
 def end_holds_outside(connection: Connection, facility_ids: Sequence[int], *, now: datetime) -> list[int]:

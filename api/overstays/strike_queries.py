@@ -87,7 +87,7 @@ _LEAVING = text("""
     JOIN bay_groups g ON g.id = b.bay_group_id
     JOIN facilities f ON f.id = g.facility_id
     LEFT JOIN overstay_policies p ON p.neighbourhood_id = f.neighbourhood_id
-    WHERE s.state = 'confirmed' AND s.kind = 'permit' AND lower(s.during) <= :now
+    WHERE s.state IN ('confirmed', 'leaving') AND s.kind = 'permit' AND lower(s.during) <= :now
       AND upper(s.during) > :now AND upper(s.during) <= CAST(:now AS timestamptz) + :most
       AND upper(s.during) <= CAST(:now AS timestamptz)
           + make_interval(mins => COALESCE(CAST(p.policy ->> 'remind_min' AS integer), :remind))

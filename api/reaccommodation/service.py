@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Row
 from api.notices.service import tell
 from api.openings.leaving import cut_stays, leave_by, lose_part
 from api.openings.permit_queries import rights_of_worker
+from api.openings.queries import list_stays_outside
 from api.openings.service import place_nights_at
 from api.permits.ledger import lock_ledger, require_enough
 from api.reaccommodation import queries, writing_queries
 from api.reaccommodation.carrying import lost_stays, move_permits
 from api.reaccommodation.finding import Rehousing, find_places, offered_now
-from api.reaccommodation.stays import Leaving, MovedStay, move_stays, note_stays
-from api.reaccommodation.telling import Cause, notices_of, notices_of_bays
+from api.reaccommodation.stays import Leaving, MovedStay, move_stays, moved_before, note_stays
+from api.reaccommodation.telling import Cause, notice_of_stay, notices_of, notices_of_bays
 from api.reaccommodation.waiting import put_onto_list
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "find_places",
     "hit_stays",
     "keep_others_waiting",
+    "leaving_sooner",
     "lower_ledger",
     "num_movable",
     "offered_now",
@@ -54,6 +56,14 @@ def lower_ledger(connection: Connection, found: Rehousing) -> None:
         writing_queries.lower_ledger(connection, found.bays)
 
 
+def leaving_sooner(connection: Connection, facility_id: int, effective_from: datetime, *, now: datetime) -> set[int]:
+    """Return the stays whose cars were told to leave a facility already, and must now be out earlier than that."""
+    with rights_of_worker(connection):
+        rows = list_stays_outside(connection, [facility_id], state="leaving", now=now)
+        ends = leave_by(connection, [row.id for row in rows], now=now, earliest=effective_from)
+    return {row.id for row in rows if ends.get(row.id, row.ends_at) < row.ends_at}
+
+
 def hit_stays(connection: Connection, found: Rehousing, *, after: datetime) -> list[int]:
     """List the stays that permits lose by what was found, as far as they are placed."""
     with rights_of_worker(connection):
@@ -78,7 +88,7 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
     Do what was found: permits first, then nights already placed, then bookings.
 
     Cars that stand there have time to leave, and their households another bay from now on where one is free. Who would
-    have left by then anyway keeps its stay and is only told.
+    have left by then anyway keeps its stay and is only told. Who was told to leave already is told when it is now.
 
     Everybody hit is told once, and those without a place are put onto the waitlist with their rank.
 
@@ -90,18 +100,23 @@ def rehouse(connection: Connection, found: Rehousing, cause: Cause, stay_ids: Se
     with rights_of_worker(connection):
         staying = _staying(connection, stay_ids, cause.effective_from, now=now)
         kept = [_kept(row, staying[row.id]) for row in writing_queries.list_ended_stays(connection, list(staying))]
-        ended = sorted(queries.cancel(connection, set(stay_ids) - set(staying), now=now))
-        ends = leave_by(connection, queries.those_leaving(connection, ended), now=now, earliest=cause.effective_from)
+        sooner = queries.those_leaving(connection, stay_ids)
+        ended = sorted([*queries.cancel(connection, set(stay_ids) - set(staying), now=now), *sooner])
+        standing = queries.those_leaving(connection, ended)
+        ends = leave_by(connection, standing, now=now, earliest=cause.effective_from)
         leaving = Leaving(ends, lose_part(connection, ends))
         made = move_permits(connection, found, cause.withdrawal_id, now=now)
         moved = _place_stays(connection, found, made, ended, leaving, now=now)
+        before = moved_before(connection, set(sooner) - {stay.old.id for stay in moved}, leaving)
         cut_stays(connection, ends)
-        writing_queries.put_out_of_use(connection, list(ends), now=now)
-        note_stays(connection, cause.withdrawal_id, moved)
+        writing_queries.put_out_of_use(connection, sorted(set(standing) - set(sooner)), now=now)
+        note_stays(connection, cause.withdrawal_id, [*moved, *before])
+        ended = sorted(set(ended) - set(sooner))
         again = [row for row in writing_queries.list_ended_stays(connection, ended) if row.is_placed]
         tell(
             connection,
-            [*notices_of(found, made, [*moved, *kept], cause), *notices_of_bays(found, moved, again, cause)],
+            [*notices_of(found, made, [*moved, *kept], cause), *notices_of_bays(found, moved, again, cause)]
+            + [notice_of_stay(stay, cause) for stay in before],
             now=now,
         )
         put_onto_list(connection, found, now=now)

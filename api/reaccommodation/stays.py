@@ -57,6 +57,13 @@ def move_stays(
     return moved
 
 
+def moved_before(connection: Connection, stay_ids: Iterable[int], leaving: Leaving) -> list[MovedStay]:
+    """Return stays whose cars have to leave sooner than they were told, with what their households have instead."""
+    ids = sorted(stay_ids)
+    instead = writing_queries.list_instead(connection, ids)
+    return [_moved(row, instead.get(row.id), leaving) for row in writing_queries.list_ended_stays(connection, ids)]
+
+
 def _bays_nearby(connection: Connection, wanted: Sequence[Row[Any]], *, now: datetime) -> dict[int, Row[Any]]:
     """Take the nearest free bay for each stay; a facility that was full for a car at some time is not asked again."""
     walks = queries.walks_from(

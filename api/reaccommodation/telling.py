@@ -58,7 +58,7 @@ def notices_of(found: Rehousing, made: Mapping[int, int], moved: Sequence[MovedS
         for fate in found.fates
     ]
     others = [stay for permit, stays in nights.items() if permit not in hit for stay in stays]
-    return told + [_of_stay(stay, cause) for stay in (*(s for s in moved if s.old.kind == "booking"), *others)]
+    return told + [notice_of_stay(stay, cause) for stay in (*(s for s in moved if s.old.kind == "booking"), *others)]
 
 
 def notices_of_bays(
@@ -138,7 +138,8 @@ def _texts(dates: Sequence[date]) -> list[str]:
     return [day.isoformat() for day in dates[:_MOST_NAMED]]
 
 
-def _of_stay(stay: MovedStay, cause: Cause) -> NewNotice:
+def notice_of_stay(stay: MovedStay, cause: Cause) -> NewNotice:
+    """Write the notice of a booking, or of one night of a permit."""
     facts = {
         **cause.facts(),
         "from": stay.old.starts_at.isoformat(),

@@ -155,6 +155,16 @@ _NEARBY_BAYS = text(
     WHERE f.stay IS NOT NULL
     """
 )
+_INSTEAD = text(
+    """
+    SELECT DISTINCT ON (s.id) s.id AS old, o.id AS stay, g.facility_id AS place, k.walk_m
+    FROM stays s JOIN stays o ON o.household_id = s.household_id AND o.during && s.during AND o.state = 'confirmed'
+    JOIN bays b ON b.id = o.bay_id JOIN bay_groups g ON g.id = b.bay_group_id
+    JOIN households h ON h.id = s.household_id
+    JOIN walk_pairs k ON k.home_id = h.home_id AND k.facility_id = g.facility_id
+    WHERE s.id = ANY(:ids) ORDER BY s.id, lower(o.during)
+    """
+)
 _MOVE_BOOKINGS = text(
     "INSERT INTO bookings (stay_id, household_id, vehicle_id, booked_by, walk_m, price_cents) "
     "SELECT w.new, b.household_id, b.vehicle_id, b.booked_by, w.walk, least(b.price_cents, w.price) "
@@ -201,6 +211,11 @@ def list_ended_stays(connection: Connection, stay_ids: Sequence[int]) -> list[Ro
 def take_bays_nearby(connection: Connection, columns: Columns) -> dict[int, Row[Any]]:
     """Take the nearest free bay at the same times for each stay, in their order; return what was found by stay."""
     return {row.old: row for row in connection.execute(_NEARBY_BAYS, columns).all()}
+
+
+def list_instead(connection: Connection, stay_ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Return the stays that households of stays have elsewhere meanwhile: `stay`, `place` and `walk_m`, by stay."""
+    return {row.old: row for row in connection.execute(_INSTEAD, {"ids": list(stay_ids)}).all()}
 
 
 def move_bookings(connection: Connection, columns: Columns) -> None:

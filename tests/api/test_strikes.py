@@ -13,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from api.accounts.opening import open_as
+from api.facilities.withdrawing import Withdrawal, withdraw
 from api.gates.events import SeenEvent
+from api.jobs.queries import work
+from api.notices.queries import tell_to_leave
 from api.openings.permit_queries import active_permits
 from api.overstays import jobs
 from api.overstays.appeals import AppealImpossible, StrikeNotFound
@@ -26,6 +30,9 @@ from tests.api.late_town import DAY, PLATE, START, Late, add_permit, make_late
 from tests.api.receivers import heard, listen
 from tests.api.test_permit_nights import add_permit as permit_of_some_household
 from tests.api.test_permit_nights import garage_of_three, nights_in, sell
+from tests.api.withdrawn_town import PLANNER
+
+FIRE = Withdrawal("facility", "emergency", "fire")
 
 # ---------------------------------------------------------------------------------------------------------- the ladder
 
@@ -124,6 +131,26 @@ def test_a_car_that_is_still_there_is_told_once_and_struck_when_it_has_left(late
     assert [told["leave_by"] for told in late.told("overstay")] == [leave_by.isoformat()]
     late.gates.send(SeenEvent("out", "exit", leave_by + HOUR, PLATE), now=leave_by + HOUR)
     assert late.strike(leave_by + 2 * HOUR) == 1
+
+
+def test_a_car_that_has_to_leave_sooner_is_reminded_and_struck_by_that(late: Late) -> None:
+    """At seven in the evening the owner needs the bay: out by nine, and it leaves half an hour later."""
+    late.night(0, late_min=None)
+    told = START + HOUR
+    with late.gates.engine.begin() as connection:
+        open_as(connection, PLANNER)
+        place = late.gates.town.near
+        shown = withdraw(connection, place, FIRE, principal=PLANNER, token=None, now=told)
+        withdraw(connection, place, FIRE, principal=PLANNER, token=shown.consequences.token, now=told)
+    late.gates.refresh(told)
+    leave_by = told + 2 * HOUR
+    with work(late.gates.engine) as connection:
+        assert tell_to_leave(connection, ahead=HOUR, now=leave_by - 70 * MINUTE) == 0
+        assert tell_to_leave(connection, ahead=HOUR, now=leave_by - 50 * MINUTE) == 1
+    left = leave_by + 30 * MINUTE
+    late.gates.send(SeenEvent("out", "exit", left, PLATE), now=left)
+    assert late.strike(left + HOUR) == 1
+    assert late.told("strike")[0]["late_min"] == 30
 
 
 def test_an_owner_hears_once_of_a_car_that_is_still_there(late: Late, engine: Engine) -> None:

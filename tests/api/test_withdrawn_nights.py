@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from api.facilities.errors import SupplyConflict
 from api.facilities.withdrawing import Withdrawal, withdraw
 from api.gates.allow_list import refresh_allow_list
 from api.money.jobs import book_some
-from api.neighbourhoods.model import Closure
+from api.neighbourhoods.model import BayGroup, Closure, Window
 from api.offers.service import accept_offer
 from api.openings.permit_queries import rights_of_worker
 from api.openings.service import materialise
@@ -167,6 +168,77 @@ def test_whoever_stands_on_a_bay_taken_back_has_time_to_leave_and_pays_for_that(
         assert town.row(f"{rest} WHERE s.id = :new", new=note["new_stay_id"]) == {"since": later, "price_cents": 634}
     else:
         assert (note["new_stay_id"], note["refund_cents"], facts["refund_cents"]) == (None, 634, 634)
+
+
+def long_stay(connection: Connection, *others: str) -> tuple[WithdrawnTown, int, datetime]:
+    """Book from Friday to Monday; from Sunday noon on the bay is shut. Return the booking and Saturday, ten."""
+    always = BayGroup("std", ("standard",), (Window("daily", 0, 24 * 60, 1),))
+    garages = [replace(small_garage(code, 1), bay_groups=(always,)) for code in ("a", *others)]
+    town = make_withdrawn_town(connection, *garages, a=100, **dict.fromkeys(others, 400))
+    friday = now_at_two() + timedelta(days=(4 - datetime.now(UTC).weekday()) % 7)
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=friday)
+    old = book(town, "a", friday)
+    begin, end = friday + timedelta(hours=4), friday + timedelta(hours=65)
+    connection.execute(text("UPDATE stays SET during = tstzrange(:begin, :end)"), {"begin": begin, "end": end})
+    sunday = (friday + timedelta(hours=46)).astimezone(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None)
+    flood = Withdrawal("closure", "emergency", "flood", start=sunday, end=sunday + timedelta(days=9))
+    town.confirm(flood, now=begin + timedelta(hours=1))
+    assert town.row(STANDS, id=old) == {"state": "leaving", "until": friday + timedelta(hours=46)}
+    return town, old, friday + timedelta(hours=20)
+
+
+STANDS = "SELECT state, upper(during) AS until FROM stays WHERE id = :id"
+
+
+@pytest.mark.parametrize("others", [(), ("b",)])
+def test_whoever_was_told_to_leave_is_told_again_when_it_must_be_sooner(
+    connection: Connection, others: tuple[str, ...]
+) -> None:
+    """Fire on Saturday at ten: out by noon, and what the booking loses once more is 24 hours of 61."""
+    town, old, now = long_stay(connection, *others)
+    lost = town.number("SELECT lost_cents FROM bookings WHERE stay_id = :old", old=old)
+    shown = town.withdraw(FIRE, now=now).consequences
+    assert (shown.stays, shown.bookings, shown.households) == (1, 1, 1)
+    town.confirm(FIRE, now=now)
+    until = now + timedelta(hours=2)
+    assert town.row(STANDS, id=old) == {"state": "leaving", "until": until}
+    refresh_allow_list(connection, town.town.facilities["a"], now=now)
+    assert town.row("SELECT ends_at FROM allow_list_rows WHERE stay_id = :old", old=old) == {"ends_at": until}
+    told = connection.execute(text("SELECT facts FROM notices WHERE stay_id = :old ORDER BY id"), {"old": old})
+    first, second = told.scalars().all()
+    assert (first["reason"], second["reason"]) == ("flood", "fire")
+    assert datetime.fromisoformat(second["leave_by"]) == until
+    assert town.number("SELECT lost_cents FROM bookings WHERE stay_id = :old", old=old) > lost > 0
+    if others:
+        assert first["new_stay"] == second["new_stay"]
+        assert town.number("SELECT count(*) FROM stays WHERE state = 'confirmed'") == 1
+
+
+def test_who_was_told_to_leave_is_not_told_again_by_what_changes_nothing(connection: Connection) -> None:
+    """The flood is to last a day longer."""
+    town, old, now = long_stay(connection)
+    sunday = (now + timedelta(hours=26)).astimezone(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None)
+    longer = Withdrawal("closure", "emergency", "flood", start=sunday, end=sunday + timedelta(days=10))
+    assert town.confirm(longer, now=now).consequences.stays == 0
+    assert town.row(STANDS, id=old) == {"state": "leaving", "until": now + timedelta(hours=26)}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [FIRE, Withdrawal("closure", "emergency", "fire", end=datetime(2198, 1, 1))],  # noqa: DTZ001 -- local
+)
+def test_what_a_planned_change_had_left_to_its_household_an_emergency_takes(
+    connection: Connection, wanted: Withdrawal
+) -> None:
+    """The owner takes the bay back in a week; tonight's booking keeps it until there is a fire."""
+    town = make_withdrawn_town(connection, small_garage("a", 1), a=100)
+    now = now_at_two()
+    materialise(connection, neighbourhood_id=town.town.neighbourhood, now=now)
+    old = book(town, "a", now)
+    own = Withdrawal("bays", "planned", "own", bay_group="std", bays=0)
+    assert town.confirm(own, now=now).consequences.bookings == 0
+    assert town.confirm(wanted, now=now).consequences.bookings == 1
+    assert town.row(STANDS, id=old)["state"] == "cancelled"
 
 
 def test_whoever_leaves_in_time_anyway_hears_of_an_emergency_and_loses_nothing(connection: Connection) -> None:
